@@ -1,0 +1,67 @@
+# Two commands serve a fresh machine: `make run` and `make test`. The rest is for daily work.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+PORT ?= 8000
+SANDBOX_PORT ?= 8001
+export PORT SANDBOX_PORT
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test test-fast lint format types layers migrations deploy-check bench-intake lock clean
+
+help:  ## Show the targets.
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/run.stamp: requirements.lock
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 12) and f"Keepsync needs Python 3.12 or newer; $(PYTHON) is {v[0]}.{v[1]}. Run: make PYTHON=python3.13 ...")'
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.lock $(VENV)/run.stamp
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+install: $(VENV)/run.stamp  ## Make .venv with the locked dependencies.
+
+run: $(VENV)/run.stamp  ## Start web, worker and sandbox, with demo data. Ctrl-C stops all.
+	@$(PY) manage.py run
+
+test: lint types layers migrations deploy-check  ## Run every check and every test.
+	$(PY) -m pytest --cov --cov-report=term:skip-covered
+
+test-fast: $(VENV)/dev.stamp  ## Run the tests that take less than a second each.
+	$(PY) -m pytest -q -m "not slow and not browser"
+
+lint: $(VENV)/dev.stamp  ## ruff: lint and format.
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+format: $(VENV)/dev.stamp  ## Rewrite the code in ruff's format.
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+types: $(VENV)/dev.stamp  ## mypy with django-stubs.
+	$(PY) -m mypy config integrations contacts bookings tests manage.py
+
+layers: $(VENV)/dev.stamp  ## import-linter: imports point one way.
+	$(VENV)/bin/lint-imports
+
+migrations: $(VENV)/dev.stamp  ## Fail where a model changed without a migration.
+	$(PY) manage.py makemigrations --check --dry-run
+
+deploy-check: $(VENV)/dev.stamp  ## Django's deployment checks, with production settings.
+	DEBUG=0 SECRET_KEY=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(64))') \
+	FIELD_ENCRYPTION_KEYS=$$($(PY) manage.py generate_key) BLIND_INDEX_KEY=$$($(PY) manage.py generate_key) \
+	DATABASE_URL=postgresql:///keepsync BASE_URL=https://keepsync.example ALLOWED_HOSTS=keepsync.example \
+	$(PY) manage.py check --deploy --fail-level WARNING
+
+bench-intake: $(VENV)/dev.stamp  ## Measure the webhook's intake against a bare WSGI function.
+	$(PY) -m tests.benchmarks.intake
+
+lock: $(VENV)/dev.stamp  ## Compile the lock files from pyproject.toml (needs uv).
+	uv pip compile -q --universal --python-version 3.12 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+	uv pip compile -q --universal --python-version 3.12 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -c requirements.lock pyproject.toml --group dev -o requirements-dev.lock
+
+clean:  ## Remove .venv, caches and the embedded database with all its data.
+	rm -rf $(VENV) .data .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* htmlcov

@@ -1,0 +1,186 @@
+"""Meetings, their occurrences, and calendars' availability in the REST API."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
+from rest_framework import exceptions, serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from bookings.availability import LONGEST_WINDOW, Availability, read_availability
+from bookings.models import Attendance, Calendar, Meeting
+from bookings.occurrences import list_occurrences
+from integrations.api import ReadViewSet, read_instant
+from integrations.exceptions import KeepsyncError, TransientError, UnstoredError
+
+LONGEST_EXPANSION = timedelta(days=3 * 366)
+WINDOW = [OpenApiParameter("start", datetime, required=True), OpenApiParameter("end", datetime, required=True)]
+
+
+class AttendeeSerializer(serializers.ModelSerializer[Attendance]):
+    class Meta:
+        model = Attendance
+        fields = ["contact", "email", "full_name", "response"]
+
+
+class CalendarSerializer(serializers.ModelSerializer[Calendar]):
+    id = serializers.CharField(source="external_id")
+
+    class Meta:
+        model = Calendar
+        fields = ["id", "name", "timezone"]
+
+
+class MeetingSerializer(serializers.ModelSerializer[Meeting]):
+    calendar = CalendarSerializer()
+    attendees = AttendeeSerializer(source="attendances", many=True)
+    recurrence = serializers.SerializerMethodField()
+    payment = serializers.SerializerMethodField()
+    external_ids = serializers.SerializerMethodField()
+    conflict = serializers.SerializerMethodField()
+    join_url = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Meeting
+        fields = [
+            "id", "external_id", "calendar_event_uid", "version", "status", "title", "calendar", "start", "end",
+            "timezone", "recurrence", "attendees", "join_url", "payment", "external_ids", "conflict", "created_at",
+            "updated_at",
+        ]  # fmt: skip
+
+    def get_recurrence(self, meeting: Meeting) -> dict[str, Any] | None:
+        if not meeting.rrule:
+            return None
+        return {"rrule": meeting.rrule, "exdates": [format_instant(exdate) for exdate in meeting.exdates]}
+
+    def get_payment(self, meeting: Meeting) -> dict[str, Any] | None:
+        if not meeting.payment_session_id:
+            return None
+        return {
+            "session_id": meeting.payment_session_id,
+            "status": meeting.payment_status,
+            "amount": meeting.payment_amount,
+            "currency": meeting.payment_currency,
+        }
+
+    def get_join_url(self, meeting: Meeting) -> str | None:
+        return meeting.join_url or None
+
+    def get_external_ids(self, meeting: Meeting) -> dict[str, str]:
+        return {meeting.connection.slug: meeting.external_id}
+
+    def get_conflict(self, meeting: Meeting) -> None:
+        """Conflicts arise where two sides may write; meetings that only calendar.live writes have none."""
+
+
+class MeetingViewSet(ReadViewSet):
+    """Meetings, newest first."""
+
+    serializer_class = MeetingSerializer
+    filters = ("external_id", "calendar_event_uid", "status")
+
+    def get_queryset(self) -> Any:
+        found = Meeting.objects.select_related("calendar", "connection").prefetch_related("attendances")
+        if self.action != "list":
+            return found
+        filters = self.read_filters()
+        if filters.get("status") not in (None, *Meeting.Status.values):
+            raise exceptions.ValidationError({"status": f"Give one of {', '.join(Meeting.Status.values)}."})
+        return found.filter(**filters)
+
+    @extend_schema(
+        parameters=WINDOW,
+        responses=inline_serializer(
+            "Occurrence",
+            {
+                "start": serializers.DateTimeField(),
+                "end": serializers.DateTimeField(),
+                "local_start": serializers.DateTimeField(),
+                "original_start": serializers.DateTimeField(),
+                "status": serializers.ChoiceField(Meeting.Status.choices),
+            },
+            many=True,
+        ),
+    )
+    @action(detail=True)
+    def occurrences(self, request: Request, pk: str | None = None) -> Response:
+        """The meeting's occurrences that overlap a window of at most three years, by start."""
+        meeting = self.get_object()
+        start, end = read_window(request, LONGEST_EXPANSION)
+        found = [
+            {
+                "start": format_instant(occurrence.start),
+                "end": format_instant(occurrence.end),
+                "local_start": occurrence.local_start.isoformat(),
+                "original_start": format_instant(occurrence.original_start),
+                "status": occurrence.status,
+            }
+            for occurrence in list_occurrences(meeting, start, end)
+        ]
+        return Response({"next": None, "previous": None, "results": found})
+
+
+class AvailabilityView(APIView):
+    """When a calendar is busy and free, as calendar.live says at this moment."""
+
+    @extend_schema(
+        parameters=[OpenApiParameter("calendar", str, required=True), *WINDOW],
+        responses=inline_serializer(
+            "Availability",
+            {
+                "calendar": serializers.CharField(),
+                "timezone": serializers.CharField(),
+                "busy": serializers.ListField(child=serializers.DictField()),
+                "free": serializers.ListField(child=serializers.DictField()),
+            },
+        ),
+    )
+    def get(self, request: Request) -> Response:
+        calendar = find_calendar(request.query_params.get("calendar", ""))
+        start, end = read_window(request, LONGEST_WINDOW)
+        availability = ask_availability(calendar, start, end)
+        return Response(
+            {
+                "calendar": calendar.external_id,
+                "timezone": calendar.timezone,
+                "busy": [format_interval(*interval) for interval in availability.busy],
+                "free": [format_interval(*interval) for interval in availability.free],
+            }
+        )
+
+
+def find_calendar(external_id: str) -> Calendar:
+    found = list(Calendar.objects.select_related("connection").filter(external_id=external_id)[:2])
+    if not found:
+        raise exceptions.NotFound({"calendar": "There is no calendar of this id; it is known once a booking came."})
+    if len(found) > 1:
+        raise exceptions.ValidationError({"calendar": "Two connections have a calendar of this id."})
+    return found[0]
+
+
+def ask_availability(calendar: Calendar, start: datetime, end: datetime) -> Availability:
+    try:
+        return read_availability(calendar, start, end)
+    except TransientError as error:
+        raise UnstoredError(503, "provider_away", str(error), retry_after_s=5) from error
+    except KeepsyncError as error:
+        raise UnstoredError(502, "provider_refused", str(error)) from error
+
+
+def read_window(request: Request, longest: timedelta) -> tuple[datetime, datetime]:
+    start, end = read_instant(request.query_params, "start"), read_instant(request.query_params, "end")
+    if not start < end <= start + longest:
+        raise exceptions.ValidationError({"end": f"Give an end after the start, at most {longest.days} days later."})
+    return start, end
+
+
+def format_instant(instant: datetime) -> str:
+    """Whole seconds in UTC with Z; instants are aware."""
+    return serializers.DateTimeField(format="%Y-%m-%dT%H:%M:%SZ").to_representation(instant) or ""
+
+
+def format_interval(start: datetime, end: datetime) -> dict[str, str]:
+    return {"start": format_instant(start), "end": format_instant(end)}

@@ -1,0 +1,9 @@
+from django.apps import AppConfig
+
+
+class BookingsConfig(AppConfig):
+    name = "bookings"
+    verbose_name = "Bookings"
+
+    def ready(self) -> None:
+        from bookings import handlers  # noqa: F401

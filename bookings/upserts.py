@@ -1,0 +1,144 @@
+"""Bringing a meeting, its calendar and its attendees to the state that a booking has. Versions order the states."""
+
+from typing import Any
+
+from bookings.models import Attendance, Calendar, Meeting
+from bookings.timezones import validate_rule, zone
+from contacts.models import Contact
+from contacts.normalisation import normalise_email
+from contacts.upserts import Person, Source, upsert_contact
+from integrations.events import BookedAttendee, Booking, CalendarRef, Origin, Outcome
+from integrations.exceptions import PayloadError
+
+LEAD_SOURCE = "calendar.live"
+
+
+def upsert_meeting(booking: Booking, origin: Origin) -> Outcome:
+    """Apply a booking's state. STALE where a newer one is known; the same state again changes nothing.
+
+    Runs in the delivery's transaction, under the lock of the event's uid. Raises PayloadError for a zone or a rule
+    that nobody could keep.
+    """
+    check_times(booking)
+    meeting = (
+        Meeting.objects.select_for_update()
+        .filter(connection=origin.connection_id, external_id=booking.id)
+        .first()
+    )
+    if meeting and meeting.version >= booking.version:
+        return Outcome.APPLIED if meeting.version == booking.version else Outcome.STALE
+    meeting = meeting or Meeting(connection_id=origin.connection_id, external_id=booking.id)
+    for field, value in read_fields(booking).items():
+        setattr(meeting, field, value)
+    meeting.calendar = upsert_calendar(booking, origin)
+    meeting.save()
+    sync_attendees(meeting, booking, origin)
+    return Outcome.APPLIED
+
+
+def check_times(booking: Booking) -> None:
+    try:
+        zone(booking.timezone)
+    except ValueError as error:
+        raise PayloadError("data.event.timezone", "is no time zone that is known here.") from error
+    try:
+        if booking.rrule:
+            validate_rule(booking.rrule, booking.start, zone(booking.timezone))
+    except ValueError as error:
+        raise PayloadError("data.event.recurrence.rrule", f"cannot be kept: {error}") from error
+
+
+def read_fields(booking: Booking) -> dict[str, Any]:
+    """The meeting's columns; what they hold is in the words of the models."""
+    payment = booking.payment
+    return {
+        "calendar_event_uid": booking.uid,
+        "version": booking.version,
+        "status": booking.status,
+        "title": booking.title,
+        "description": booking.description,
+        "start": booking.start,
+        "end": booking.end,
+        "timezone": booking.timezone,
+        "rrule": booking.rrule,
+        "exdates": list(booking.exdates),
+        "series_id": booking.series_id,
+        "original_start": booking.original_start,
+        "event_type": booking.event_type,
+        "answers": list(booking.answers),
+        "join_url": booking.join_url,
+        "payment_session_id": payment.session_id if payment else "",
+        "payment_status": payment.status if payment else "",
+        "payment_amount": payment.amount if payment else None,
+        "payment_currency": payment.currency if payment else "",
+        "payment_url": payment.url if payment else "",
+        "source": booking.source,
+        "client_reference": booking.client_reference,
+        "external_created_at": booking.created_at,
+        "external_updated_at": booking.updated_at,
+    }
+
+
+def upsert_calendar(booking: Booking, origin: Origin) -> Calendar:
+    ref: CalendarRef = booking.calendar
+    values = {"name": ref.name, "timezone": ref.timezone, "owner_email": ref.owner_email.strip()}
+    calendar, is_new = Calendar.objects.get_or_create(
+        connection_id=origin.connection_id,
+        external_id=ref.id,
+        defaults={**values, "seen_at": booking.updated_at},
+    )
+    is_changed = any(getattr(calendar, field) != value for field, value in values.items())
+    if not is_new and is_changed:
+        # A conditional update: an older state that comes late, or at the same time, does not win.
+        for field, value in values.items():
+            setattr(calendar, field, value)
+        newer = Calendar.objects.filter(pk=calendar.pk, seen_at__lt=booking.updated_at)
+        newer.update(**values, seen_at=booking.updated_at)
+    return calendar
+
+
+def sync_attendees(meeting: Meeting, booking: Booking, origin: Origin) -> None:
+    """Add, change and remove attendances. Contacts are taken in one order, so that two deliveries seldom deadlock."""
+    known = {attendance.attendee_id: attendance for attendance in meeting.attendances.all()}
+    for attendee in sorted(booking.attendees, key=lambda each: each.id):
+        contact = upsert_contact(read_person(attendee), read_source(booking, origin))
+        save_attendance(known.pop(attendee.id, None) or Attendance(meeting=meeting), attendee, contact)
+    for removed in known.values():
+        removed.delete()
+
+
+def read_person(attendee: BookedAttendee) -> Person:
+    return Person(
+        attendee_id=attendee.id,
+        email=attendee.email,
+        phone=attendee.phone,
+        full_name=attendee.full_name,
+        company=attendee.company,
+        country=attendee.country,
+        timezone=attendee.timezone,
+    )
+
+
+def read_source(booking: Booking, origin: Origin) -> Source:
+    return Source(
+        connection_id=origin.connection_id,
+        lead_source=LEAD_SOURCE,
+        default_region=origin.default_region,
+        seen_at=booking.updated_at,
+        reference=f"{booking.uid}/{booking.id}/{booking.version:019d}",
+    )
+
+
+def save_attendance(attendance: Attendance, attendee: BookedAttendee, contact: Contact) -> None:
+    values = {
+        "contact_id": contact.pk,
+        "attendee_id": attendee.id,
+        "email": normalise_email(attendee.email) or attendee.email.strip(),
+        "full_name": attendee.full_name,
+        "response": attendee.response,
+    }
+    if attendance.pk and all(getattr(attendance, field) == value for field, value in values.items()):
+        return
+    for field, value in values.items():
+        setattr(attendance, field, value)
+    attendance.save()

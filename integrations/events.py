@@ -1,0 +1,122 @@
+"""Normalised events: what happened, in Keepsync's words, whichever provider told it. And who handles them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of all normalised events. `type` is dotted, such as `event.created`."""
+
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarRef:
+    id: str
+    name: str
+    timezone: str
+    owner_email: str
+
+
+@dataclass(frozen=True, slots=True)
+class BookedAttendee:
+    """A person as typed: normalising is the contacts' matter. Empty texts are unknown values."""
+
+    id: str
+    email: str
+    full_name: str
+    phone: str
+    company: str
+    country: str
+    timezone: str
+    response: str
+
+
+@dataclass(frozen=True, slots=True)
+class BookedPayment:
+    """`amount` is in the currency's minor unit."""
+
+    session_id: str
+    status: str
+    amount: int
+    currency: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """The whole state of one event at calendar.live at one `version`. Times are aware, in UTC."""
+
+    id: str
+    uid: str
+    version: int
+    status: str
+    title: str
+    description: str
+    calendar: CalendarRef
+    start: datetime
+    end: datetime
+    timezone: str
+    rrule: str
+    exdates: tuple[datetime, ...]
+    series_id: str
+    original_start: datetime | None
+    event_type: dict[str, Any] | None
+    attendees: tuple[BookedAttendee, ...]
+    answers: tuple[dict[str, Any], ...]
+    join_url: str
+    payment: BookedPayment | None
+    source: str
+    client_reference: str
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BookingChanged(Event):
+    """A booking was made, changed, cancelled, paid, or answered by an attendee; `booking` is its state after that."""
+
+    booking: Booking
+
+
+class Outcome(StrEnum):
+    """What a handler made of an event."""
+
+    APPLIED = "applied"
+    STALE = "stale"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an event came from."""
+
+    connection_id: int
+    connection: str
+    delivery_id: UUID
+    default_region: str
+
+
+type Handler[E: Event] = Callable[[E, Origin], Outcome]
+
+_handlers: dict[type[Event], list[Handler[Any]]] = {}
+
+
+def handles[E: Event](event_class: type[E]) -> Callable[[Handler[E]], Handler[E]]:
+    """Register a handler. It runs in the delivery's transaction, makes no network calls, and may run again."""
+
+    def register(handler: Handler[E]) -> Handler[E]:
+        _handlers.setdefault(event_class, []).append(handler)
+        return handler
+
+    return register
+
+
+def dispatch(events: Sequence[Event], origin: Origin) -> Outcome:
+    """Run every handler of every event, in order. STALE only where nothing was applied and something was stale."""
+    outcomes = {handler(event, origin) for event in events for handler in _handlers.get(type(event), ())}
+    return Outcome.STALE if outcomes == {Outcome.STALE} else Outcome.APPLIED

@@ -1,0 +1,215 @@
+"""From a webhook request to a stored delivery with its job, in one round trip to the database.
+
+1. The endpoint (connection and active secrets) comes from this process's memory.
+2. The provider's adapter verifies the raw body and reads the envelope.
+3. One statement checks that the endpoint is still the one in the database, inserts the delivery, counts a repeat, and
+   queues the job of a new one. Where the endpoint has changed meanwhile it does nothing, and all of it starts anew.
+"""
+
+import hashlib
+import json
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import psycopg
+from django.db import connection as database
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+from django_q.conf import Conf
+from uuid_utils.compat import uuid7
+
+from integrations.exceptions import RejectedError, ReusedIdError, SignatureError, UnstoredError
+from integrations.models import Connection, Delivery, RejectionCount
+from integrations.privacy.encryption import encrypt
+from integrations.providers import get_provider
+from integrations.providers.base import Envelope, IncomingRequest, Provider
+from integrations.queue import PROCESS_DELIVERY, package_job
+from integrations.retries import Cause
+
+logger = logging.getLogger(__name__)
+
+BODY_LIMIT = 1024 * 1024
+REJECTED_KEPT_PER_HOUR = 100
+RETRY_AFTER_S = 5
+
+STORE = """
+WITH endpoint AS (
+    SELECT id FROM integrations_connection
+    WHERE id = %(connection)s AND generation = %(generation)s AND status <> 'disabled'
+), stored AS (
+    INSERT INTO integrations_delivery AS delivery (
+        id, connection_id, delivery_id, event_type, subject, status, cause, error, fingerprint, attempts,
+        attempts_before_replay, discard_reason, duplicates, notes, body, headers, body_digest, received_at, queued_at
+    )
+    SELECT %(id)s, endpoint.id, %(delivery_id)s, %(event_type)s, %(subject)s, 'received', '', '', '', 0,
+           0, '', 0, '[]', %(body)s, %(headers)s, %(digest)s, %(now)s, %(now)s
+    FROM endpoint
+    ON CONFLICT (connection_id, delivery_id) WHERE NOT (status = 'rejected')
+    DO UPDATE SET duplicates = delivery.duplicates + (delivery.body_digest = EXCLUDED.body_digest)::int
+    RETURNING id, xmax = 0 AS is_new, body_digest
+), queued AS (
+    INSERT INTO django_q_ormq (key, payload, lock)
+    SELECT %(queue)s, %(job)s, %(now)s FROM stored WHERE is_new
+)
+SELECT is_new, body_digest = %(digest)s FROM stored
+"""
+
+
+class Answer(StrEnum):
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    connection_id: int
+    slug: str
+    provider: str
+    generation: int
+    secrets: tuple[str, ...]
+
+    @property
+    def adapter(self) -> Provider:
+        return get_provider(self.provider)
+
+
+_endpoints: dict[str, Endpoint] = {}
+
+
+def load_endpoint(slug: str) -> Endpoint:
+    """Raises UnstoredError (404) where the connection is unknown or disabled."""
+    rows = list(
+        Connection.objects.filter(slug=slug)
+        .exclude(status=Connection.Status.DISABLED)
+        .values_list("pk", "provider", "generation", "webhook_secrets__secret", "webhook_secrets__retired_at")
+    )
+    _endpoints.pop(slug, None)
+    if not rows:
+        raise UnstoredError(404, "unknown_connection", "There is no connection of this name, or it is disabled.")
+    secrets = tuple(secret for *_, secret, retired_at in rows if secret is not None and retired_at is None)
+    return _endpoints.setdefault(slug, Endpoint(rows[0][0], slug, rows[0][1], rows[0][2], secrets))
+
+
+def authenticate(slug: str, request: IncomingRequest) -> Endpoint:
+    """The endpoint whose secret signed the request. Raises SignatureError, after keeping the request."""
+    endpoint = _endpoints.get(slug)
+    if endpoint and endpoint.adapter.verify(request, endpoint.secrets):
+        return endpoint
+    endpoint = load_endpoint(slug)
+    if not endpoint.adapter.verify(request, endpoint.secrets):
+        header = endpoint.adapter.signature_header
+        error = SignatureError(f"{header} is missing or does not belong to the body.", field=header)
+        keep_rejected(endpoint, request, error)
+        raise error
+    return endpoint
+
+
+def record(endpoint: Endpoint, request: IncomingRequest) -> Answer:
+    """Store a verified request and queue its job. Raises MalformedError or ReusedIdError, after keeping the request."""
+    try:
+        envelope = endpoint.adapter.read_envelope(request)
+    except RejectedError as error:
+        keep_rejected(endpoint, request, error)
+        raise
+    found = store(endpoint, envelope, request)
+    while found is None:
+        endpoint = load_endpoint(endpoint.slug)
+        authenticate(endpoint.slug, request)
+        found = store(endpoint, envelope, request)
+    is_new, is_same_body = found
+    if not is_same_body:
+        reused = ReusedIdError("This delivery id is known with another body; both are kept.", field="id")
+        keep_rejected(endpoint, request, reused, cause=Cause.CONFLICT)
+        raise reused
+    return Answer.ACCEPTED if is_new else Answer.DUPLICATE
+
+
+def store(endpoint: Endpoint, envelope: Envelope, request: IncomingRequest) -> tuple[bool, bool] | None:
+    """Whether the row is new, and whether it has this body. None where the endpoint is not the database's any more."""
+    key = uuid7()
+    parameters = {
+        "connection": endpoint.connection_id,
+        "generation": endpoint.generation,
+        "id": key,
+        "delivery_id": envelope.delivery_id,
+        "event_type": envelope.event_type,
+        "subject": envelope.subject,
+        "body": encrypt(request.body),
+        "headers": encrypt(json.dumps(dict(request.headers)).encode()),
+        "digest": hashlib.sha256(request.body).digest(),
+        "now": timezone.now(),
+        "queue": Conf.CLUSTER_NAME,
+        "job": package_job(PROCESS_DELIVERY, str(key)),
+    }
+    try:
+        return execute_store(parameters)
+    except (psycopg.OperationalError, psycopg.InterfaceError):
+        # The server was restarted since this thread's connection was opened: once more on a new one. Should the first
+        # try have been committed after all, the row's own key makes the second one a no-op that reads as a repeat.
+        if database.in_atomic_block:
+            raise
+        database.close()
+        return execute_store(parameters)
+
+
+def execute_store(parameters: dict[str, object]) -> tuple[bool, bool] | None:
+    """By psycopg itself, as a prepared statement: without Django's client-side binding and its health check."""
+    database.ensure_connection()
+    with psycopg.Cursor(database.connection) as cursor:
+        return cursor.execute(STORE, parameters, prepare=True).fetchone()
+
+
+def keep_rejected(endpoint: Endpoint, request: IncomingRequest, error: RejectedError, cause: str = "") -> None:
+    """Keep a refused request, so that a person sees it and it can be verified again: so many in an hour."""
+    now = timezone.now()
+    logger.warning(
+        "webhook rejected", extra={"connection": endpoint.slug, "status_code": error.status_code, "cause": error.code}
+    )
+    if count_rejection(endpoint.connection_id, now) > REJECTED_KEPT_PER_HOUR:
+        return
+    Delivery.objects.create(
+        connection_id=endpoint.connection_id,
+        status=Delivery.Status.REJECTED,
+        cause=cause,
+        error=str(error),
+        body=request.body,
+        headers=dict(request.headers),
+        body_digest=hashlib.sha256(request.body).digest(),
+        received_at=now,
+    )
+
+
+def count_rejection(connection_id: int, now: datetime) -> int:
+    """This request's number among the rejected ones of its hour."""
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    with transaction.atomic():
+        RejectionCount.objects.get_or_create(connection_id=connection_id, hour=hour)
+        row = RejectionCount.objects.select_for_update().get(connection_id=connection_id, hour=hour)
+        row.count += 1
+        row.save(update_fields=["count"])
+    return row.count
+
+
+def verify_again(delivery: Delivery) -> None:
+    """Take a rejected request in after all, now that the secret is right. Raises RejectedError where it still is not."""
+    request = IncomingRequest(delivery.headers, bytes(delivery.body))
+    endpoint = load_endpoint(delivery.connection.slug)
+    if not endpoint.adapter.verify(request, endpoint.secrets):
+        raise SignatureError("No active secret of the connection signed this request.")
+    envelope = endpoint.adapter.read_envelope(request)
+    known = Delivery.objects.filter(~Q(status="rejected"), connection=delivery.connection)
+    if known.filter(delivery_id=envelope.delivery_id).exists():
+        raise ReusedIdError("A delivery with this id has been accepted already: discard this request.")
+    now = timezone.now()
+    Delivery.objects.filter(pk=delivery.pk, status=Delivery.Status.REJECTED).update(
+        status=Delivery.Status.RECEIVED,
+        delivery_id=envelope.delivery_id,
+        event_type=envelope.event_type,
+        subject=envelope.subject,
+        cause="",
+        error="",
+        queued_at=now,
+    )

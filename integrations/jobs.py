@@ -1,0 +1,45 @@
+"""Background jobs: thin edges around the domain modules. They take ids only."""
+
+import logging
+from collections.abc import Iterable
+from uuid import UUID
+
+from django.db import transaction
+from django.dispatch import receiver
+from django.utils import timezone
+from django_q.signals import post_spawn
+
+from integrations import deliveries
+from integrations.models import Heartbeat
+from integrations.queue import PROCESS_DELIVERY, enqueue
+
+logger = logging.getLogger(__name__)
+
+WORKER_HEARTBEAT = "worker"
+
+
+def process_delivery(delivery_id: str) -> None:
+    delay_s = deliveries.process(UUID(delivery_id))
+    if delay_s is not None:
+        enqueue(PROCESS_DELIVERY, delivery_id, delay_s=delay_s)
+
+
+def queue_deliveries(ids: Iterable[UUID]) -> None:
+    with transaction.atomic():
+        for delivery_id in ids:
+            enqueue(PROCESS_DELIVERY, str(delivery_id))
+
+
+def sweep() -> None:
+    """Each minute, by schedule: give forgotten deliveries a job again, and say that the schedule is alive."""
+    beat()
+    forgotten = deliveries.find_forgotten(timezone.now())
+    if forgotten:
+        queue_deliveries(forgotten)
+        logger.warning("forgotten deliveries queued", extra={"count": len(forgotten)})
+
+
+@receiver(post_spawn, dispatch_uid="worker_heartbeat")
+def beat(**_: object) -> None:
+    """A worker that has just started is a sign of life too: the schedule's first run is half a minute away."""
+    Heartbeat.objects.update_or_create(name=WORKER_HEARTBEAT, defaults={"beat_at": timezone.now()})

@@ -1,0 +1,122 @@
+"""Deliveries: incoming webhooks, stored raw, with every attempt at them."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+from uuid_utils.compat import uuid7
+
+from integrations.models.connections import Connection
+from integrations.privacy.encryption import EncryptedBinaryField, EncryptedJSONField
+from integrations.retries import Cause
+
+DELIVERY_ID_LENGTH = 128
+ERROR_LENGTH = 500
+
+
+class Delivery(models.Model):
+    class Status(models.TextChoices):
+        RECEIVED = "received", "Received"
+        PROCESSING = "processing", "Processing"
+        PROCESSED = "processed", "Processed"
+        IGNORED = "ignored", "Ignored"
+        STALE = "stale", "Stale"
+        RETRYING = "retrying", "Retrying"
+        DEAD = "dead", "Dead letter"
+        REJECTED = "rejected", "Rejected"
+        DISCARDED = "discarded", "Discarded"
+
+    # Time-ordered (UUIDv7) and made before the insert, so that the job's payload is known: lists order by it.
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    # No foreign key in the database: its check would lock the connection's row for each webhook. The insert checks it.
+    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, db_constraint=False, db_index=False)
+    delivery_id = models.CharField(max_length=DELIVERY_ID_LENGTH, blank=True)
+    event_type = models.CharField(max_length=64, blank=True)
+    # What is ordered and locked while it is worked on: the event uid.
+    subject = models.CharField(max_length=255, blank=True)
+    status = models.CharField(max_length=16, choices=Status, default=Status.RECEIVED)
+    cause = models.CharField(max_length=16, choices=Cause, blank=True)
+    error = models.CharField(max_length=ERROR_LENGTH, blank=True)
+    fingerprint = models.CharField(max_length=16, blank=True)
+    attempts = models.PositiveIntegerField(default=0)
+    # Tries made before the last replay: a replay starts the retry schedule anew.
+    attempts_before_replay = models.PositiveIntegerField(default=0)
+    discard_reason = models.CharField(max_length=500, blank=True)
+    duplicates = models.PositiveIntegerField(default=0)
+    notes = models.JSONField(default=list, blank=True)
+    body = EncryptedBinaryField()
+    headers = EncryptedJSONField(default=dict)
+    body_digest = models.BinaryField(max_length=32)
+    received_at = models.DateTimeField()
+    # When its job was last put into the queue, when the next try is due, and until when a process has claimed it.
+    queued_at = models.DateTimeField(null=True)
+    next_attempt_at = models.DateTimeField(null=True, blank=True)
+    lease_token = models.UUIDField(null=True, editable=False)
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    processed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        verbose_name_plural = "deliveries"
+        permissions: ClassVar = [
+            ("operate_delivery", "Can replay, discard and verify deliveries again"),
+            ("reveal_delivery", "Can see a delivery's payload in clear"),
+        ]
+        constraints: ClassVar = [
+            # A rejected request does not use its delivery id up.
+            models.UniqueConstraint(
+                fields=["connection", "delivery_id"], condition=~Q(status="rejected"), name="delivery_once"
+            )
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["status", "id"], condition=~Q(status="processed"), name="delivery_unprocessed"),
+            models.Index(fields=["subject", "id"], condition=~Q(subject=""), name="delivery_subject"),
+            models.Index(fields=["fingerprint", "id"], condition=Q(status="dead"), name="delivery_dead"),
+        ]
+
+    def __str__(self) -> str:
+        return self.delivery_id or str(self.id)
+
+
+class Attempt(models.Model):
+    """One try at a delivery. Written outside the try's transaction, so that it survives the rollback."""
+
+    class Outcome(models.TextChoices):
+        RUNNING = "running", "Running"
+        SUCCEEDED = "succeeded", "Succeeded"
+        FAILED = "failed", "Failed"
+        ABANDONED = "abandoned", "Its process died"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="tries")
+    number = models.PositiveIntegerField()
+    outcome = models.CharField(max_length=16, choices=Outcome, default=Outcome.RUNNING)
+    cause = models.CharField(max_length=16, choices=Cause, blank=True)
+    error = models.CharField(max_length=ERROR_LENGTH, blank=True)
+    # Where an unexpected error arose: types and frames, never messages.
+    trace = models.JSONField(null=True, blank=True)
+    worker = models.CharField(max_length=128, blank=True)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number}"
+
+
+class RejectionCount(models.Model):
+    """Rejected requests of a connection in one hour: what bounds how many of them are kept."""
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE)
+    hour = models.DateTimeField()
+    count = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["connection", "hour"], name="rejection_count_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.count} at {self.hour}"

@@ -1,0 +1,74 @@
+"""What a provider is to Keepsync: an adapter that translates. It takes and returns plain values, never models."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from integrations.events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingRequest:
+    """A webhook request as it came. Header names are lower case."""
+
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What the intake needs to know of a webhook before it is stored. `subject` is what must be worked on in order."""
+
+    delivery_id: str
+    event_type: str
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A stored payload as normalised events. `is_known` is False for a type that this adapter has never heard of."""
+
+    events: Sequence[Event] = ()
+    notes: Sequence[str] = ()
+    is_known: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What an adapter needs to call its provider: where it is, and the connection's options and credentials."""
+
+    base_url: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    credentials: Mapping[str, str] = field(default_factory=dict)
+
+
+class Provider:
+    """Base of all providers. Override `verify`, `read_envelope` and `parse`; the rest where the provider needs it."""
+
+    key: ClassVar[str]
+    name: ClassVar[str]
+    origin: ClassVar[str]
+    # Named in the 401 answer, so that the sender's developer sees what is missing.
+    signature_header: ClassVar[str]
+    # Keys whose values the admin shows in a payload; everything else is masked.
+    visible_keys: ClassVar[frozenset[str]] = frozenset()
+
+    def verify(self, request: IncomingRequest, secrets: Sequence[str]) -> bool:
+        """Whether one of the secrets signed the raw body. Compares in constant time."""
+        raise NotImplementedError
+
+    def read_envelope(self, request: IncomingRequest) -> Envelope:
+        """Raises MalformedError, naming the field, where the request is not the provider's envelope."""
+        raise NotImplementedError
+
+    def parse(self, body: bytes) -> Parsed:
+        """The normalised events of a stored body. Raises PayloadError, naming the field."""
+        raise NotImplementedError
+
+    def handshake(self, request: IncomingRequest, secrets: Sequence[str]) -> dict[str, str] | None:
+        """The answer to a verified request that only sets the webhook up; None for an ordinary delivery."""
+        return None
+
+    def test(self, account: Account) -> str:
+        """Call the provider once and say what was found. Raises a KeepsyncError that says what to do."""
+        raise NotImplementedError

@@ -1,0 +1,74 @@
+"""The fixed part of the world: one account, its calendars, event types, opening hours and booking questions."""
+
+from datetime import time
+
+from integrations.sandbox.calendar_live.records import Calendar, EventType
+
+ACCOUNT_ID = "acct_acme"
+API_VERSION = "2026-01-01"
+
+CALENDARS = {
+    calendar.id: calendar
+    for calendar in (
+        Calendar("cal_emea_sales", "EMEA sales", "Europe/Paris", "lea.martin@acme.example"),
+        Calendar("cal_us_sales", "US sales", "America/New_York", "sam.reed@acme.example"),
+    )
+}
+
+EVENT_TYPES = {
+    event_type.slug: event_type
+    for event_type in (
+        EventType(
+            "et_trial",
+            "trial",
+            "Trial call",
+            "A first talk about what you need, on Zoom.",
+            duration_min=30,
+            calendar_id="cal_emea_sales",
+            online_meeting="zoom",
+        ),
+        EventType(
+            "et_demo",
+            "demo",
+            "Product demo",
+            "The product, shown with an example like yours.",
+            duration_min=45,
+            calendar_id="cal_us_sales",
+        ),
+        EventType(
+            "et_onboarding",
+            "onboarding",
+            "Onboarding",
+            "The first steps, in a group of up to 25 on Zoom.",
+            duration_min=60,
+            calendar_id="cal_emea_sales",
+            capacity=25,
+            online_meeting="zoom",
+        ),
+    )
+}
+
+# Every calendar may be booked Monday to Friday in these hours of its own zone.
+OPENS_AT, CLOSES_AT = time(9), time(17)
+WORKDAYS = frozenset(range(5))
+
+MARKETING_TEXT = "Keep me posted about product news."
+QUESTIONS = {"team_size": "How big is your team?", "timeline": "When do you want to start?"}
+TEAM_SIZES = ("1-10", "11-50", "51-200", "201-1000", "1000+")
+TIMELINES = ("now", "this week", "this month", "this quarter", "later")
+COUNTRIES = {
+    "AU": "Australia",
+    "BR": "Brazil",
+    "CA": "Canada",
+    "CH": "Switzerland",
+    "DE": "Germany",
+    "ES": "Spain",
+    "FR": "France",
+    "GB": "United Kingdom",
+    "IE": "Ireland",
+    "IN": "India",
+    "JP": "Japan",
+    "NL": "Netherlands",
+    "PL": "Poland",
+    "US": "United States",
+}

@@ -1,0 +1,59 @@
+"""Django settings of the sandbox: no database, no sessions, no log-in. Everything is configured by environment."""
+
+import os
+import secrets
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+HERE = Path(__file__).resolve().parent
+
+
+def read_factor(name: str, default: float) -> float:
+    """A number above 0 from the environment; anything else stops the start with one clear line."""
+    raw = os.environ.get(name, "").strip()
+    try:
+        value = float(raw or default)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise ImproperlyConfigured(f"{name} must be a number above 0, not {raw!r}.")
+    return value
+
+
+WEBHOOK_URL = os.environ.get("SANDBOX_WEBHOOK_URL", "").strip()
+WEBHOOK_SECRET = os.environ.get("SANDBOX_WEBHOOK_SECRET", "").strip()
+if WEBHOOK_URL and not WEBHOOK_SECRET:
+    raise ImproperlyConfigured("SANDBOX_WEBHOOK_URL is set, so SANDBOX_WEBHOOK_SECRET must be set too.")
+ACCESS_TOKEN = os.environ.get("SANDBOX_ACCESS_TOKEN", "").strip() or "sandbox-access-token"
+STATE_PATH = Path(raw) if (raw := os.environ.get("SANDBOX_STATE", "").strip()) else None
+RETRY_FACTOR = read_factor("SANDBOX_RETRY_FACTOR", 0.02)
+
+SECRET_KEY = secrets.token_urlsafe(50)
+DEBUG = False
+ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
+ROOT_URLCONF = "integrations.sandbox.urls"
+INSTALLED_APPS: list[str] = []
+# No CSRF protection: nobody logs in here, so there is no browser session that another site could misuse.
+MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [HERE / "templates"],
+        "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
+    }
+]
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-gb"
+USE_I18N = False
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "loggers": {
+        # Without DEBUG Django would mail errors to nobody; the terminal is where they are looked for.
+        "django.request": {"handlers": ["console"], "level": "ERROR", "propagate": False},
+        "integrations.sandbox": {"handlers": ["console"], "level": "INFO", "propagate": False},
+    },
+}

@@ -1,0 +1,133 @@
+"""The webhook address and the health pages."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser
+from django.db import Error as DatabaseError
+from django.db import InterfaceError, OperationalError, connections
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+from drf_spectacular.utils import extend_schema
+import psycopg
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.permissions import AllowAny
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from integrations import intake
+from integrations.exceptions import UnstoredError
+from integrations.jobs import WORKER_HEARTBEAT
+from integrations.models import Heartbeat
+from integrations.providers.base import IncomingRequest
+
+HEARTBEAT_LIMIT_S = 180
+
+
+class RawBodyParser(BaseParser):
+    """Hands over the raw bytes, which is what signatures are made of."""
+
+    media_type = "*/*"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> bytes:
+        body = bytes(stream.read(intake.BODY_LIMIT + 1))
+        if len(body) > intake.BODY_LIMIT:
+            raise UnstoredError(413, "too_large", f"The body is larger than {intake.BODY_LIMIT} bytes.")
+        return body
+
+
+class RawNegotiation(BaseContentNegotiation):
+    """Any Content-Type, and none, is taken; the answer is always JSON."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        return parsers[0]
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        return renderers[0], renderers[0].media_type
+
+
+class SignatureAuthentication(BaseAuthentication):
+    """The provider's signature over the raw body; `request.auth` is the endpoint and the request as it came."""
+
+    def authenticate(self, request: Request) -> tuple[AnonymousUser, tuple[intake.Endpoint, IncomingRequest]]:
+        slug = request.parser_context["kwargs"]["slug"]
+        if request.META.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() not in ("", "identity"):
+            intake.load_endpoint(slug)
+            raise UnstoredError(415, "unsupported_encoding", "Send the body without Content-Encoding.")
+        body = request.data if isinstance(request.data, bytes) else b""
+        incoming = IncomingRequest(read_headers(request.META), body)
+        return AnonymousUser(), (intake.authenticate(slug, incoming), incoming)
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Signature"
+
+
+def read_headers(meta: Mapping[str, Any]) -> dict[str, str]:
+    """Header names in lower case → values."""
+    headers = {name[5:].replace("_", "-").lower(): value for name, value in meta.items() if name.startswith("HTTP_")}
+    headers["content-type"] = meta.get("CONTENT_TYPE", "")
+    return headers
+
+
+class WebhookView(APIView):
+    """`POST /webhooks/<connection slug>/`: verify, store, answer. Everything else happens in the background."""
+
+    authentication_classes = [SignatureAuthentication]
+    permission_classes = [AllowAny]
+    parser_classes = [RawBodyParser]
+    renderer_classes = [JSONRenderer]
+    content_negotiation_class = RawNegotiation
+    http_method_names = ["post"]
+
+    @extend_schema(exclude=True)
+    def post(self, request: Request, slug: str) -> Response:
+        endpoint, incoming = request.auth
+        handshake = endpoint.adapter.handshake(incoming, endpoint.secrets)
+        if handshake is not None:
+            return Response(handshake)
+        return Response({"status": intake.record(endpoint, incoming)})
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if isinstance(exc, OperationalError | InterfaceError | psycopg.OperationalError | psycopg.InterfaceError):
+            connections["default"].close()
+            away = "The database is away; send the delivery again."
+            exc = UnstoredError(503, "unavailable", away, retry_after_s=intake.RETRY_AFTER_S)
+        return super().handle_exception(exc)
+
+
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """The process answers."""
+    return JsonResponse({"status": "ok"})
+
+
+@require_safe
+def readyz(request: HttpRequest) -> HttpResponse:
+    """The database answers, its migrations are applied, and a worker is alive. 503 with the reasons where not."""
+    try:
+        problems = find_problems()
+    except (DatabaseError, psycopg.Error):
+        connections["default"].close()
+        problems = ["The database is away."]
+    if problems:
+        return JsonResponse({"status": "unavailable", "problems": problems}, status=503)
+    return JsonResponse({"status": "ok"})
+
+
+def find_problems() -> list[str]:
+    executor = MigrationExecutor(connections["default"])
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        return ["Migrations are not applied: run manage.py migrate."]
+    heartbeat = Heartbeat.objects.filter(name=WORKER_HEARTBEAT).first()
+    if heartbeat is None:
+        return ["No worker has run yet: start manage.py qcluster."]
+    age_s = (timezone.now() - heartbeat.beat_at).total_seconds()
+    if age_s > HEARTBEAT_LIMIT_S:
+        return [f"The worker's last sign of life is {age_s:.0f} s old: see whether manage.py qcluster runs."]
+    return []
