@@ -26,7 +26,7 @@ class Calendar(models.Model):
         constraints: ClassVar = [models.UniqueConstraint(fields=["connection", "external_id"], name="calendar_once")]
 
     def __str__(self) -> str:
-        return self.name
+        return str(self.name)
 
 
 class Meeting(models.Model):
@@ -79,13 +79,11 @@ class Meeting(models.Model):
         constraints: ClassVar = [models.UniqueConstraint(fields=["connection", "external_id"], name="meeting_once")]
         indexes: ClassVar = [
             models.Index(fields=["external_id"], name="meeting_external_id"),
-            models.Index(
-                fields=["connection", "series_id"], condition=~models.Q(series_id=""), name="meeting_series"
-            ),
+            models.Index(fields=["connection", "series_id"], condition=~models.Q(series_id=""), name="meeting_series"),
         ]
 
     def __str__(self) -> str:
-        return self.title or self.external_id
+        return str(self.title or self.external_id)
 
 
 class Attendance(models.Model):
@@ -109,4 +107,4 @@ class Attendance(models.Model):
         constraints: ClassVar = [models.UniqueConstraint(fields=["meeting", "attendee_id"], name="attendance_once")]
 
     def __str__(self) -> str:
-        return self.full_name or self.email
+        return str(self.full_name or self.email)

@@ -21,9 +21,7 @@ def upsert_meeting(booking: Booking, origin: Origin) -> Outcome:
     """
     check_times(booking)
     meeting = (
-        Meeting.objects.select_for_update()
-        .filter(connection=origin.connection_id, external_id=booking.id)
-        .first()
+        Meeting.objects.select_for_update().filter(connection=origin.connection_id, external_id=booking.id).first()
     )
     if meeting and meeting.version >= booking.version:
         return Outcome.APPLIED if meeting.version == booking.version else Outcome.STALE
@@ -99,11 +97,13 @@ def upsert_calendar(booking: Booking, origin: Origin) -> Calendar:
 
 def sync_attendees(meeting: Meeting, booking: Booking, origin: Origin) -> None:
     """Add, change and remove attendances. Contacts are taken in one order, so that two deliveries seldom deadlock."""
-    known = {attendance.attendee_id: attendance for attendance in meeting.attendances.all()}
+    known: dict[str, Attendance | None] = {
+        attendance.attendee_id: attendance for attendance in meeting.attendances.all()
+    }
     for attendee in sorted(booking.attendees, key=lambda each: each.id):
         contact = upsert_contact(read_person(attendee), read_source(booking, origin))
         save_attendance(known.pop(attendee.id, None) or Attendance(meeting=meeting), attendee, contact)
-    for removed in known.values():
+    for removed in filter(None, known.values()):
         removed.delete()
 
 

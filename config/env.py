@@ -96,7 +96,9 @@ def read_database(url: str, *, options: Mapping[str, Any]) -> dict[str, Any]:
     try:
         parts = conninfo_to_dict(url)
     except psycopg.ProgrammingError as error:
-        raise ConfigurationError("DATABASE_URL is not a PostgreSQL URL: postgresql://user:password@host/name.") from error
+        raise ConfigurationError(
+            "DATABASE_URL is not a PostgreSQL URL: postgresql://user:password@host/name."
+        ) from error
     names = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
     entry = {key: str(parts.pop(part, "") or "") for key, part in names.items()}
     if not entry["NAME"]:

@@ -15,5 +15,5 @@ keepalive = 15
 max_requests = 50_000
 max_requests_jitter = 5_000
 # The path without its query, which may hold an e-mail address.
-access_log_format = '%(m)s %(U)s %(s)s %(B)s bytes %(M)s ms'
+access_log_format = "%(m)s %(U)s %(s)s %(B)s bytes %(M)s ms"
 accesslog = "-" if os.environ.get("ACCESS_LOG") == "1" else None

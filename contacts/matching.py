@@ -45,4 +45,6 @@ def is_compatible_name(left: str, right: str) -> bool:
         return False
     if len(a) == 1 or len(b) == 1:
         return any(is_same_word(x, y) for x in a for y in b)
-    return any(is_same_word(a[0], first) and is_same_word(a[-1], last) for first, last in ((b[0], b[-1]), (b[-1], b[0])))
+    return any(
+        is_same_word(a[0], first) and is_same_word(a[-1], last) for first, last in ((b[0], b[-1]), (b[-1], b[0]))
+    )

@@ -96,7 +96,7 @@ class Identifier(models.Model):
         indexes: ClassVar = [models.Index(fields=["index", "kind"], name="identifier_index")]
 
     def __str__(self) -> str:
-        return self.value
+        return str(self.value)
 
 
 class CandidatePair(models.Model):

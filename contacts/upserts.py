@@ -90,12 +90,14 @@ def read_claims(person: Person, source: Source) -> dict[Identifier.Kind, Claim]:
         claims[Kind.EMAIL] = Claim(
             Kind.EMAIL,
             email or person.email.strip(),
-            email and index_value(Kind.EMAIL, email),
+            index_value(Kind.EMAIL, email) if email else None,
             is_role=bool(email and is_role_mailbox(email)),
         )
     if person.phone.strip():
         phone = normalise_phone(person.phone, person.country, source.default_region)
-        claims[Kind.PHONE] = Claim(Kind.PHONE, phone or person.phone.strip(), phone and index_value(Kind.PHONE, phone))
+        claims[Kind.PHONE] = Claim(
+            Kind.PHONE, phone or person.phone.strip(), index_value(Kind.PHONE, phone) if phone else None
+        )
     return claims
 
 
@@ -179,7 +181,10 @@ def index_name_and_company(full_name: str, company: str) -> bytes | None:
 def contradicts(contact: Contact, claims: dict[Identifier.Kind, Claim]) -> bool:
     """Whether the contact holds another value of a kind that the person claims."""
     held = contact.identifiers.filter(kind__in=[Kind.EMAIL, Kind.PHONE], is_current=True)
-    return any(identifier.kind in claims and identifier.value != claims[identifier.kind].value for identifier in held)
+    return any(
+        Kind(identifier.kind) in claims and identifier.value != claims[Kind(identifier.kind)].value
+        for identifier in held
+    )
 
 
 def apply_fields(contact: Contact, person: Person, source: Source) -> None:

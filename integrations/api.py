@@ -82,7 +82,9 @@ def read_instant(parameters: Mapping[str, str], name: str) -> Any:
     except ValueError:
         instant = None
     if instant is None or instant.tzinfo is None:
-        raise exceptions.ValidationError({name: f"Give {name} as ISO 8601 with an offset, such as 2026-11-24T13:00:00Z."})
+        raise exceptions.ValidationError(
+            {name: f"Give {name} as ISO 8601 with an offset, such as 2026-11-24T13:00:00Z."}
+        )
     return instant
 
 

@@ -9,7 +9,7 @@ from django.core.checks import Error, register
 @register()
 def check_job_times(**_: Any) -> list[Error]:
     """A delivery's lease outlasts its job, and a lost job comes again after the lease."""
-    timeout, lease, retry = settings.JOB_TIMEOUT_S, settings.DELIVERY_LEASE_S, settings.Q_CLUSTER["retry"]
+    timeout, lease, retry = settings.JOB_TIMEOUT_S, settings.DELIVERY_LEASE_S, int(str(settings.Q_CLUSTER["retry"]))
     if timeout < lease < retry:
         return []
     return [

@@ -104,9 +104,7 @@ def claim(delivery_id: uuid.UUID) -> tuple[Delivery, Attempt] | None:
 def work(delivery: Delivery, attempt: Attempt) -> None:
     """Parse and dispatch in one transaction. A deadlock with another delivery is run again at once."""
     parsed = get_provider(delivery.connection.provider).parse(bytes(delivery.body))
-    origin = Origin(
-        delivery.connection_id, delivery.connection.slug, delivery.pk, delivery.connection.default_region
-    )
+    origin = Origin(delivery.connection_id, delivery.connection.slug, delivery.pk, delivery.connection.default_region)
     for tries_left in reversed(range(DEADLOCK_TRIES)):
         try:
             with transaction.atomic():

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import psycopg
 from django.contrib.auth.models import AnonymousUser
 from django.db import Error as DatabaseError
 from django.db import InterfaceError, OperationalError, connections
@@ -11,7 +12,6 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 from drf_spectacular.utils import extend_schema
-import psycopg
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
@@ -35,7 +35,7 @@ class RawBodyParser(BaseParser):
 
     media_type = "*/*"
 
-    def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> bytes:
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
         body = bytes(stream.read(intake.BODY_LIMIT + 1))
         if len(body) > intake.BODY_LIMIT:
             raise UnstoredError(413, "too_large", f"The body is larger than {intake.BODY_LIMIT} bytes.")
@@ -60,7 +60,8 @@ class SignatureAuthentication(BaseAuthentication):
         if request.META.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() not in ("", "identity"):
             intake.load_endpoint(slug)
             raise UnstoredError(415, "unsupported_encoding", "Send the body without Content-Encoding.")
-        body = request.data if isinstance(request.data, bytes) else b""
+        data: Any = request.data
+        body = data if isinstance(data, bytes) else b""
         incoming = IncomingRequest(read_headers(request.META), body)
         return AnonymousUser(), (intake.authenticate(slug, incoming), incoming)
 
@@ -87,7 +88,8 @@ class WebhookView(APIView):
 
     @extend_schema(exclude=True)
     def post(self, request: Request, slug: str) -> Response:
-        endpoint, incoming = request.auth
+        authenticated: Any = request.auth
+        endpoint, incoming = authenticated
         handshake = endpoint.adapter.handshake(incoming, endpoint.secrets)
         if handshake is not None:
             return Response(handshake)

@@ -6,7 +6,7 @@ The contract is in tests/contracts/calendar_live/ (WEBHOOKS.md and openapi.yaml)
 from collections.abc import Sequence
 from typing import Any
 
-from integrations.events import Booking, BookingChanged, BookedAttendee, BookedPayment, CalendarRef
+from integrations.events import BookedAttendee, BookedPayment, Booking, BookingChanged, CalendarRef
 from integrations.exceptions import MalformedError, PayloadError
 from integrations.payloads import PayloadReader, clean_text, clean_value, parse_instant
 from integrations.providers.base import Envelope, IncomingRequest, Parsed
@@ -28,9 +28,37 @@ PAYMENT_STATUSES = frozenset({"unpaid", "paid", "failed", "refunded"})
 
 # No names, addresses, numbers, free texts or links.
 VISIBLE_KEYS = frozenset(
-    "id type created_at updated_at account_id api_version uid version status timezone start end recurrence rrule "
-    "exdates recurring_event_id original_start slug online_meeting capacity response marketing given_at country "
-    "amount currency source client_reference key".split()
+    [
+        "id",
+        "type",
+        "created_at",
+        "updated_at",
+        "account_id",
+        "api_version",
+        "uid",
+        "version",
+        "status",
+        "timezone",
+        "start",
+        "end",
+        "recurrence",
+        "rrule",
+        "exdates",
+        "recurring_event_id",
+        "original_start",
+        "slug",
+        "online_meeting",
+        "capacity",
+        "response",
+        "marketing",
+        "given_at",
+        "country",
+        "amount",
+        "currency",
+        "source",
+        "client_reference",
+        "key",
+    ]
 )
 
 
