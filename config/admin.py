@@ -12,44 +12,48 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         {
             "title": "Bookings",
             "items": [
-                link("Meetings", "event", "bookings_meeting"),
-                link("Contacts", "person", "contacts_contact"),
-                link("Pairs to review", "group", "contacts_candidatepair"),
+                link("Meetings", "event", "bookings.meeting"),
+                link("Calendars", "calendar_month", "bookings.calendar"),
+                link("Contacts", "person", "contacts.contact"),
+                link("Pairs to review", "group", "contacts.candidatepair"),
             ],
         },
         {
             "title": "Operations",
             "separator": True,
             "items": [
-                link("Deliveries", "move_to_inbox", "integrations_delivery"),
+                link("Deliveries", "move_to_inbox", "integrations.delivery"),
                 {
                     "title": "Dead letters",
                     "icon": "dangerous",
                     "link": reverse_lazy("admin:integrations_delivery_dead_letters"),
                     "permission": may_view("integrations.delivery"),
                 },
-                link("Connections", "cable", "integrations_connection"),
+                link("Connections", "cable", "integrations.connection"),
+                link("Queue", "stacks", "django_q.ormq"),
             ],
         },
         {
             "title": "Administration",
             "separator": True,
             "items": [
-                link("Users", "badge", "auth_user"),
-                link("Groups", "groups", "auth_group"),
-                link("API tokens", "key", "authtoken_tokenproxy"),
-                link("Schedules", "schedule", "django_q_schedule"),
+                link("Users", "badge", "auth.user"),
+                link("Groups", "groups", "auth.group"),
+                link("API tokens", "key", "authtoken.tokenproxy"),
+                link("Schedules", "schedule", "django_q.schedule"),
+                link("Failed jobs", "report", "django_q.failure"),
             ],
         },
     ]
 
 
 def link(title: str, icon: str, model: str) -> dict[str, Any]:
+    """To the list of a model, named as `app.model`, for those who may see it."""
     return {
         "title": title,
         "icon": icon,
-        "link": reverse_lazy(f"admin:{model}_changelist"),
-        "permission": may_view(model.replace("_", ".", 1) if not model.startswith("django_q") else "django_q.schedule"),
+        "link": reverse_lazy(f"admin:{model.replace('.', '_')}_changelist"),
+        "permission": may_view(model),
     }
 
 

@@ -16,7 +16,7 @@ PORT = env.read_int("PORT", default=8000, minimum=1, maximum=65535)
 SANDBOX_PORT = env.read_int("SANDBOX_PORT", default=8001, minimum=1, maximum=65535)
 REGION = env.read_str("REGION", "eu")
 
-# --- Secrets -----------------------------------------------------------------------------------------------------------
+# --- Secrets ----------------------------------------------------------------------------------------------------------
 
 SECRET_KEY = env.read_secret(
     "SECRET_KEY", debug=DEBUG, hint="give 50 or more random characters.", generate=get_random_secret_key
@@ -34,7 +34,7 @@ try:
 except ValueError as error:
     raise env.ConfigurationError(f"BLIND_INDEX_KEY: {error}") from error
 
-# --- Addresses ---------------------------------------------------------------------------------------------------------
+# --- Addresses --------------------------------------------------------------------------------------------------------
 
 if not DEBUG:
     env.require("BASE_URL", "give the public address, such as https://keepsync.example.com.")
@@ -44,7 +44,7 @@ ALLOWED_HOSTS = env.read_list("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
 ALLOW_PRIVATE_PROVIDERS = env.read_bool("ALLOW_PRIVATE_PROVIDERS", default=DEBUG)
 
-# --- Applications ------------------------------------------------------------------------------------------------------
+# --- Applications -----------------------------------------------------------------------------------------------------
 
 ROOT_URLCONF = "config.intake_urls" if INTAKE_ONLY else "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -65,8 +65,9 @@ INSTALLED_APPS = [
     "rest_framework.authtoken",
     "drf_spectacular",
     "simple_history",
-    "django_q",
+    # Before django_q, whose worker command it improves.
     "integrations",
+    "django_q",
     "contacts",
     "bookings",
 ]
@@ -103,7 +104,7 @@ TEMPLATES: list[dict[str, Any]] = [
     }
 ]
 
-# --- Database and jobs -------------------------------------------------------------------------------------------------
+# --- Database and jobs ------------------------------------------------------------------------------------------------
 
 # Set by config/database.py where the embedded server runs. The fallback is for tools that only read the settings.
 DATABASES = {
@@ -136,13 +137,14 @@ Q_CLUSTER = {
     "label": "Background jobs",
 }
 
-# --- Users and the browser ---------------------------------------------------------------------------------------------
+# --- Users and the browser --------------------------------------------------------------------------------------------
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
 LOGIN_URL = reverse_lazy("admin:login")
+LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
 SESSION_COOKIE_AGE = 12 * 60 * 60
 SECURE_SSL_REDIRECT = not DEBUG
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
@@ -161,11 +163,11 @@ STATIC_ROOT = BASE_DIR / "staticfiles"
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 
-# --- E-mail ------------------------------------------------------------------------------------------------------------
+# --- E-mail -----------------------------------------------------------------------------------------------------------
 
 MAILERS = {"default": env.read_mailer(env.read_str("EMAIL_URL", "console://"))}
 
-# --- REST --------------------------------------------------------------------------------------------------------------
+# --- REST -------------------------------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -194,7 +196,7 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
-# --- Logs --------------------------------------------------------------------------------------------------------------
+# --- Logs -------------------------------------------------------------------------------------------------------------
 
 LOGGING = {
     "version": 1,
@@ -211,7 +213,7 @@ LOGGING = {
     },
 }
 
-# --- The admin's looks -------------------------------------------------------------------------------------------------
+# --- The admin's looks ------------------------------------------------------------------------------------------------
 
 UNFOLD = {
     "SITE_TITLE": "Keepsync",

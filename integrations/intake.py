@@ -4,23 +4,27 @@
 2. The provider's adapter verifies the raw body and reads the envelope.
 3. One statement checks that the endpoint is still the one in the database, inserts the delivery, counts a repeat, and
    queues the job of a new one. Where the endpoint has changed meanwhile it does nothing, and all of it starts anew.
+   What several threads of one process have to store at the same moment goes into one statement together.
 """
 
 import hashlib
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
 
 import psycopg
+from django.db import DatabaseError, transaction
 from django.db import connection as database
-from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 from django_q.conf import Conf
 from uuid_utils.compat import uuid7
 
+from integrations.combining import Combiner
 from integrations.exceptions import RejectedError, ReusedIdError, SignatureError, UnstoredError
 from integrations.models import Connection, Delivery, RejectionCount
 from integrations.privacy.encryption import encrypt
@@ -35,27 +39,38 @@ BODY_LIMIT = 1024 * 1024
 REJECTED_KEPT_PER_HOUR = 100
 RETRY_AFTER_S = 5
 
+# Rows in the order of their ids, so that two batches with the same repeats never wait for each other in a circle.
 STORE = """
-WITH endpoint AS (
-    SELECT id FROM integrations_connection
-    WHERE id = %(connection)s AND generation = %(generation)s AND status <> 'disabled'
+WITH given AS (
+    SELECT * FROM unnest(
+        %(id)b::uuid[], %(connection_id)b::bigint[], %(generation)b::bigint[], %(delivery_id)b::text[],
+        %(event_type)b::text[], %(subject)b::text[], %(body)b::bytea[], %(headers)b::bytea[], %(body_digest)b::bytea[],
+        %(received_at)b::timestamptz[], %(job)b::text[]
+    ) AS given (
+        id, connection_id, generation, delivery_id, event_type, subject, body, headers, body_digest, received_at, job
+    )
 ), stored AS (
     INSERT INTO integrations_delivery AS delivery (
         id, connection_id, delivery_id, event_type, subject, status, cause, error, fingerprint, attempts,
         attempts_before_replay, discard_reason, duplicates, notes, body, headers, body_digest, received_at, queued_at
     )
-    SELECT %(id)s, endpoint.id, %(delivery_id)s, %(event_type)s, %(subject)s, 'received', '', '', '', 0,
-           0, '', 0, '[]', %(body)s, %(headers)s, %(digest)s, %(now)s, %(now)s
-    FROM endpoint
+    SELECT given.id, given.connection_id, given.delivery_id, given.event_type, given.subject, 'received', '', '', '', 0,
+           0, '', 0, '[]', given.body, given.headers, given.body_digest, given.received_at, given.received_at
+    FROM given
+    JOIN integrations_connection AS endpoint
+      ON endpoint.id = given.connection_id AND endpoint.generation = given.generation AND endpoint.status <> 'disabled'
+    ORDER BY given.connection_id, given.delivery_id
     ON CONFLICT (connection_id, delivery_id) WHERE NOT (status = 'rejected')
     DO UPDATE SET duplicates = delivery.duplicates + (delivery.body_digest = EXCLUDED.body_digest)::int
-    RETURNING id, xmax = 0 AS is_new, body_digest
+    RETURNING id, connection_id, delivery_id, body_digest, xmax = 0 AS is_new
 ), queued AS (
     INSERT INTO django_q_ormq (key, payload, lock)
-    SELECT %(queue)s, %(job)s, %(now)s FROM stored WHERE is_new
+    SELECT %(queue)s, given.job, given.received_at FROM given JOIN stored USING (id) WHERE stored.is_new
 )
-SELECT is_new, body_digest = %(digest)s FROM stored
+SELECT given.id, stored.is_new, stored.body_digest = given.body_digest
+FROM given JOIN stored USING (connection_id, delivery_id)
 """
+BATCH_LIMIT = 50
 
 
 class Answer(StrEnum):
@@ -127,39 +142,81 @@ def record(endpoint: Endpoint, request: IncomingRequest) -> Answer:
     return Answer.ACCEPTED if is_new else Answer.DUPLICATE
 
 
-def store(endpoint: Endpoint, envelope: Envelope, request: IncomingRequest) -> tuple[bool, bool] | None:
-    """Whether the row is new, and whether it has this body. None where the endpoint is not the database's any more."""
-    key = uuid7()
-    parameters = {
-        "connection": endpoint.connection_id,
-        "generation": endpoint.generation,
-        "id": key,
-        "delivery_id": envelope.delivery_id,
-        "event_type": envelope.event_type,
-        "subject": envelope.subject,
-        "body": encrypt(request.body),
-        "headers": encrypt(json.dumps(dict(request.headers)).encode()),
-        "digest": hashlib.sha256(request.body).digest(),
-        "now": timezone.now(),
-        "queue": Conf.CLUSTER_NAME,
-        "job": package_job(PROCESS_DELIVERY, str(key)),
-    }
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a delivery is stored with, and the payload of its job."""
+
+    id: UUID
+    connection_id: int
+    generation: int
+    delivery_id: str
+    event_type: str
+    subject: str
+    body: bytes
+    headers: bytes
+    body_digest: bytes
+    received_at: datetime
+    job: str
+
+
+# Whether the row is new, and whether it has this body. None where the endpoint is not the database's any more.
+type Stored = tuple[bool, bool] | None
+
+
+def store(endpoint: Endpoint, envelope: Envelope, request: IncomingRequest) -> Stored:
+    """Insert a delivery with its job, together with those that other threads of this process have at this moment."""
+    row = make_row(endpoint, envelope, request)
     try:
-        return execute_store(parameters)
-    except (psycopg.OperationalError, psycopg.InterfaceError):
-        # The server was restarted since this thread's connection was opened: once more on a new one. Should the first
-        # try have been committed after all, the row's own key makes the second one a no-op that reads as a repeat.
+        return combiner.call(row)
+    except (psycopg.Error, DatabaseError):
+        # Once more, alone and on a new connection: the server was restarted since it was opened, or another row of the
+        # batch was at fault. Should the first try have been committed after all, this one reads as a repeat.
         if database.in_atomic_block:
             raise
         database.close()
-        return execute_store(parameters)
+        return store_rows([row])[0]
 
 
-def execute_store(parameters: dict[str, object]) -> tuple[bool, bool] | None:
+def make_row(endpoint: Endpoint, envelope: Envelope, request: IncomingRequest) -> Row:
+    key = uuid7()
+    return Row(
+        id=key,
+        connection_id=endpoint.connection_id,
+        generation=endpoint.generation,
+        delivery_id=envelope.delivery_id,
+        event_type=envelope.event_type,
+        subject=envelope.subject,
+        body=encrypt(request.body),
+        headers=encrypt(json.dumps(dict(request.headers)).encode()),
+        body_digest=hashlib.sha256(request.body).digest(),
+        received_at=timezone.now(),
+        job=package_job(PROCESS_DELIVERY, str(key)),
+    )
+
+
+def store_rows(rows: Sequence[Row]) -> list[Stored]:
+    """One statement; a delivery that stands twice among the rows waits for a second one."""
+    found: dict[UUID, Stored] = {}
+    waiting = list(rows)
+    while waiting:
+        batch = {(row.connection_id, row.delivery_id): row for row in reversed(waiting)}
+        found.update(execute_store(list(batch.values())))
+        waiting = [row for row in waiting if batch[row.connection_id, row.delivery_id] is not row]
+    return [found.get(row.id) for row in rows]
+
+
+def execute_store(rows: Sequence[Row]) -> dict[UUID, Stored]:
     """By psycopg itself, as a prepared statement: without Django's client-side binding and its health check."""
+    columns: dict[str, object] = {name: [getattr(row, name) for row in rows] for name in Row.__slots__}
     database.ensure_connection()
-    with psycopg.Cursor(database.connection) as cursor:
-        return cursor.execute(STORE, parameters, prepare=True).fetchone()
+    raw = database.connection
+    raw.prepare_threshold = 1
+    with psycopg.Cursor(raw) as cursor:
+        cursor.execute(STORE, {**columns, "queue": Conf.CLUSTER_NAME})
+        return {key: (is_new, is_same_body) for key, is_new, is_same_body in cursor}
+
+
+combiner: Combiner[Row, Stored] = Combiner(store_rows, limit=BATCH_LIMIT)
 
 
 def keep_rejected(endpoint: Endpoint, request: IncomingRequest, error: RejectedError, cause: str = "") -> None:

@@ -1,5 +1,6 @@
 """Background jobs on django-q2's ORM broker: a job is a row in the same database, so it commits with the data."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -31,3 +32,10 @@ def enqueue(job: str, *args: Any, delay_s: float = 0) -> None:
     """Queue a job in the open transaction. The broker takes a row once its `lock` time has come."""
     due_at = timezone.now() + timedelta(seconds=delay_s)
     OrmQ.objects.create(key=Conf.CLUSTER_NAME, payload=package_job(job, *args), lock=due_at)
+
+
+def enqueue_each(job: str, ids: Iterable[str]) -> None:
+    """Queue the job once for each id, at once, in the open transaction."""
+    now = timezone.now()
+    jobs = [OrmQ(key=Conf.CLUSTER_NAME, payload=package_job(job, each), lock=now) for each in ids]
+    OrmQ.objects.bulk_create(jobs, batch_size=1000)

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 from drf_spectacular.utils import extend_schema
 from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.permissions import AllowAny
@@ -86,14 +87,26 @@ class WebhookView(APIView):
     content_negotiation_class = RawNegotiation
     http_method_names = ["post"]
 
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Another method is no webhook: it is refused before its signature is looked at, and is not kept."""
+        if request.method != "POST":
+            self.http_method_not_allowed(request, *args, **kwargs)
+        super().initial(request, *args, **kwargs)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Before the signature is asked for: a browser's GET is no webhook, and nothing to keep."""
+        if request.method != "POST":
+            raise MethodNotAllowed(str(request.method))
+        super().initial(request, *args, **kwargs)
+
     @extend_schema(exclude=True)
-    def post(self, request: Request, slug: str) -> Response:
+    def post(self, request: Request, slug: str) -> HttpResponse:
         authenticated: Any = request.auth
         endpoint, incoming = authenticated
         handshake = endpoint.adapter.handshake(incoming, endpoint.secrets)
         if handshake is not None:
-            return Response(handshake)
-        return Response({"status": intake.record(endpoint, incoming)})
+            return JsonResponse(handshake)
+        return answer_receipt(intake.record(endpoint, incoming))
 
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, OperationalError | InterfaceError | psycopg.OperationalError | psycopg.InterfaceError):
@@ -101,6 +114,12 @@ class WebhookView(APIView):
             away = "The database is away; send the delivery again."
             exc = UnstoredError(503, "unavailable", away, retry_after_s=intake.RETRY_AFTER_S)
         return super().handle_exception(exc)
+
+
+def answer_receipt(answer: intake.Answer) -> HttpResponse:
+    """`{"status": …}`, with its length, so that the server has no need to send it in chunks."""
+    body = b'{"status":"%s"}' % answer.encode()
+    return HttpResponse(body, content_type="application/json", headers={"Content-Length": str(len(body))})
 
 
 @require_safe

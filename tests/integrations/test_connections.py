@@ -1,0 +1,147 @@
+"""Making, pausing and disabling connections, and the command that does it in the shell."""
+
+import json
+from io import StringIO
+from typing import Any
+
+import pytest
+import responses
+from django.core.management import CommandError, call_command
+from django_q.models import OrmQ
+
+from integrations.connections import add_connection, add_secret, check_connection, retire_secret
+from integrations.exceptions import SetupError, StateError
+from integrations.models import Connection, Delivery
+from tests.factories import make_connection, make_delivery, make_payload
+
+
+def run(*words: str) -> str:
+    out = StringIO()
+    call_command(*words, stdout=out)
+    return out.getvalue()
+
+
+def test_a_new_connection_gets_a_secret_that_is_returned_once(db: None) -> None:
+    connection, secret = add_connection(provider="calendar_live", slug="calendar-live")
+    assert secret.startswith("whsec_")
+    assert connection.webhook_secrets.get().secret == secret
+
+
+def test_options_and_credentials_are_kept_apart(db: None) -> None:
+    options = {"access_token": "token-1", "default_region": "fr", "calendar_id": "cal_1"}
+    connection, _ = add_connection(provider="calendar_live", slug="calendar-live", options=options)
+    connection.refresh_from_db()
+    assert connection.credentials == {"access_token": "token-1"}
+    assert connection.options == {"calendar_id": "cal_1"}
+    assert connection.default_region == "FR"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"provider": "nobody"}, "nobody"),
+        ({"slug": "Not A Slug"}, "slug"),
+        ({"slug": "taken"}, "slug"),
+        ({"base_url": "not a url"}, "base_url"),
+        ({"options": {"colour": "red"}}, "colour"),
+    ],
+    ids=["provider", "malformed slug", "taken slug", "base URL", "option"],
+)
+def test_what_is_wrong_is_named(db: None, arguments: dict[str, Any], named: str) -> None:
+    make_connection("taken")
+    with pytest.raises(SetupError, match=named):
+        add_connection(**{"provider": "calendar_live", "slug": "calendar-live", **arguments})
+
+
+def test_the_last_active_secret_cannot_be_retired(calendar_live: Connection) -> None:
+    first = calendar_live.webhook_secrets.get()
+    with pytest.raises(StateError):
+        retire_secret(first)
+    add_secret(calendar_live)
+    retire_secret(first)
+    assert calendar_live.webhook_secrets.filter(retired_at=None).count() == 1
+
+
+def test_every_change_of_secrets_or_status_raises_the_generation(calendar_live: Connection) -> None:
+    def generation() -> int:
+        return Connection.objects.get().generation
+
+    before = generation()
+    add_secret(calendar_live)
+    assert generation() == before + 1
+    call_command("connection", "pause", "calendar-live", stdout=StringIO())
+    assert generation() == before + 2
+
+
+def test_the_command_adds_lists_and_changes_connections(db: None) -> None:
+    added = json.loads(run("connection", "add", "calendar_live", "--slug", "cl", "--option", "scope=a b", "--json"))
+    assert added["webhook_path"] == "/webhooks/cl/"
+    assert added["webhook_secret"] == Connection.objects.get().webhook_secrets.get().secret
+    assert Connection.objects.get().options == {"scope": "a b"}
+    assert "calendar_live" in run("connection", "list")
+    for action, status in (("pause", "paused"), ("disable", "disabled"), ("resume", "active")):
+        assert json.loads(run("connection", action, "cl", "--json")) == {"slug": "cl", "status": status}
+        assert Connection.objects.get().status == status
+
+
+def test_a_secret_that_was_given_is_not_printed(db: None) -> None:
+    shown = run("connection", "add", "calendar_live", "--slug", "cl", "--webhook-secret", "whsec_mine")
+    assert "whsec_mine" not in shown
+
+
+def test_resuming_queues_what_waited(calendar_live: Connection) -> None:
+    run("connection", "pause", "calendar-live")
+    make_delivery(calendar_live, make_payload())
+    run("connection", "resume", "calendar-live")
+    assert OrmQ.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (["connection", "pause", "nobody"], 1),
+        (["connection", "add", "calendar_live", "--slug", "A B"], 1),
+        (["connection", "add", "calendar_live", "--slug", "cl", "--option", "colour"], 2),
+        (["replay"], 2),
+    ],
+)
+def test_errors_have_an_exit_status(db: None, words: list[str], status: int) -> None:
+    with pytest.raises(CommandError) as caught:
+        call_command(*words)
+    assert caught.value.returncode == status
+
+
+@responses.activate
+def test_testing_a_connection_says_what_was_found(db: None) -> None:
+    connection = make_connection(base_url="http://127.0.0.1:9", options={"access_token": "token-1"})
+    calendar = {"id": "cal_1", "name": "EMEA sales", "timezone": "Europe/Paris", "owner_email": "lea@acme.example"}
+    responses.get(
+        "http://127.0.0.1:9/v1/calendars",
+        json={"items": [calendar]},
+        match=[responses.matchers.header_matcher({"Authorization": "Bearer token-1"})],
+    )
+    assert "EMEA sales" in check_connection(connection)
+    assert "EMEA sales" in run("connection", "test", "calendar-live")
+
+
+@responses.activate
+def test_testing_a_connection_whose_token_is_refused_says_what_to_do(db: None) -> None:
+    make_connection(base_url="http://127.0.0.1:9", options={"access_token": "token-1"})
+    responses.get("http://127.0.0.1:9/v1/calendars", status=401, json={"code": "unauthorized", "message": "no"})
+    with pytest.raises(CommandError, match="authorise"):
+        run("connection", "test", "calendar-live")
+
+
+def test_the_replay_command_replays_dead_letters_and_named_deliveries(calendar_live: Connection) -> None:
+    dead = make_delivery(calendar_live, make_payload(), status=Delivery.Status.DEAD, cause="payload")
+    done = make_delivery(calendar_live, make_payload("dlv_2"), status=Delivery.Status.PROCESSED)
+    assert json.loads(run("replay", "--all-dead", "--dry-run", "--json")) == {
+        "matched": 1,
+        "replayed": 0,
+        "would_replay": 1,
+    }
+    assert json.loads(run("replay", "--cause", "payload", "--json")) == {"matched": 1, "replayed": 1}
+    assert json.loads(run("replay", "dlv_2", str(dead.pk), "--json")) == {"matched": 2, "replayed": 1}
+    done.refresh_from_db()
+    assert done.status == Delivery.Status.RECEIVED
+    assert OrmQ.objects.count() == 2
