@@ -53,7 +53,7 @@ migrations: $(VENV)/dev.stamp  ## Fail where a model changed without a migration
 deploy-check: $(VENV)/dev.stamp  ## Django's deployment checks, with production settings.
 	DEBUG=0 SECRET_KEY=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(64))') \
 	FIELD_ENCRYPTION_KEYS=$$($(PY) manage.py generate_key) BLIND_INDEX_KEY=$$($(PY) manage.py generate_key) \
-	DATABASE_URL=postgresql:///keepsync BASE_URL=https://keepsync.example ALLOWED_HOSTS=keepsync.example \
+	DATABASE_URL=postgresql:///keepsync BASE_URL=https://keepsync.example ALLOWED_HOSTS=keepsync.example EMAIL_URL=smtp+tls://mail.example \
 	$(PY) manage.py check --deploy --fail-level WARNING
 
 bench-intake: $(VENV)/dev.stamp  ## Measure the webhook's intake against a bare WSGI function.

@@ -8,10 +8,15 @@ from django.core.management import execute_from_command_line
 
 from config import database
 from config.env import ConfigurationError
+from integrations.privacy.keys import generate_key
 
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    if sys.argv[1:] == ["generate_key"]:
+        # Before there are settings: they cannot be read until the keys are given.
+        sys.stdout.write(f"{generate_key()}\n")
+        return
     try:
         database.ensure_running()
         execute_from_command_line(sys.argv)

@@ -1,6 +1,6 @@
 """Meetings, their occurrences, and calendars' availability in the REST API."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
@@ -17,10 +17,15 @@ from integrations.api import ReadViewSet, read_instant
 from integrations.exceptions import KeepsyncError, TransientError, UnstoredError
 
 LONGEST_EXPANSION = timedelta(days=3 * 366)
+RETRY_AFTER_S = 5
 WINDOW = [OpenApiParameter("start", datetime, required=True), OpenApiParameter("end", datetime, required=True)]
 
 
 class AttendeeSerializer(serializers.ModelSerializer[Attendance]):
+    # Encrypted columns have no field of the serializer by themselves.
+    email = serializers.CharField()
+    full_name = serializers.CharField()
+
     class Meta:
         model = Attendance
         fields = ["contact", "email", "full_name", "response"]
@@ -28,6 +33,7 @@ class AttendeeSerializer(serializers.ModelSerializer[Attendance]):
 
 class CalendarSerializer(serializers.ModelSerializer[Calendar]):
     id = serializers.CharField(source="external_id")
+    name = serializers.CharField()
 
     class Meta:
         model = Calendar
@@ -35,6 +41,7 @@ class CalendarSerializer(serializers.ModelSerializer[Calendar]):
 
 
 class MeetingSerializer(serializers.ModelSerializer[Meeting]):
+    title = serializers.CharField()
     calendar = CalendarSerializer()
     attendees = AttendeeSerializer(source="attendances", many=True)
     recurrence = serializers.SerializerMethodField()
@@ -72,8 +79,9 @@ class MeetingSerializer(serializers.ModelSerializer[Meeting]):
     def get_external_ids(self, meeting: Meeting) -> dict[str, str]:
         return {meeting.connection.slug: meeting.external_id}
 
-    def get_conflict(self, meeting: Meeting) -> None:
+    def get_conflict(self, meeting: Meeting) -> dict[str, str] | None:
         """Conflicts arise where two sides may write; meetings that only calendar.live writes have none."""
+        return None
 
 
 class MeetingViewSet(ReadViewSet):
@@ -153,7 +161,9 @@ class AvailabilityView(APIView):
 
 
 def find_calendar(external_id: str) -> Calendar:
-    found = list(Calendar.objects.select_related("connection").filter(external_id=external_id)[:2])
+    # PostgreSQL refuses a NUL character even in a question.
+    named = Calendar.objects.filter(external_id=external_id.replace("\0", "\ufffd"))
+    found = list(named.select_related("connection")[:2])
     if not found:
         raise exceptions.NotFound({"calendar": "There is no calendar of this id; it is known once a booking came."})
     if len(found) > 1:
@@ -165,16 +175,26 @@ def ask_availability(calendar: Calendar, start: datetime, end: datetime) -> Avai
     try:
         return read_availability(calendar, start, end)
     except TransientError as error:
-        raise UnstoredError(503, "provider_away", str(error), retry_after_s=5) from error
+        retry_after_s = max(1, round(error.retry_after_s or RETRY_AFTER_S))
+        raise UnstoredError(503, "provider_away", str(error), retry_after_s=retry_after_s) from error
     except KeepsyncError as error:
         raise UnstoredError(502, "provider_refused", str(error)) from error
 
 
 def read_window(request: Request, longest: timedelta) -> tuple[datetime, datetime]:
-    start, end = read_instant(request.query_params, "start"), read_instant(request.query_params, "end")
-    if not start < end <= start + longest:
+    """In UTC. Raises ValidationError, naming the parameter."""
+    start, end = (read_utc(request, name) for name in ("start", "end"))
+    if not timedelta() < end - start <= longest:
         raise exceptions.ValidationError({"end": f"Give an end after the start, at most {longest.days} days later."})
     return start, end
+
+
+def read_utc(request: Request, name: str) -> datetime:
+    instant: datetime = read_instant(request.query_params, name)
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError as error:
+        raise exceptions.ValidationError({name: "There is no such time in UTC."}) from error
 
 
 def format_instant(instant: datetime) -> str:

@@ -5,12 +5,9 @@ from datetime import datetime, timedelta
 
 from bookings.models import Calendar
 from integrations.connections import account_of
-from integrations.payloads import parse_instant
-from integrations.providers.calendar_live.client import FREE_BUSY_DAYS, get_free_busy
+from integrations.providers.calendar_live.client import FREE_BUSY_DAYS, Interval, get_free_busy
 
 LONGEST_WINDOW = timedelta(days=FREE_BUSY_DAYS)
-
-type Interval = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +19,11 @@ class Availability:
 
 
 def read_availability(calendar: Calendar, start: datetime, end: datetime) -> Availability:
-    """Raises TransientError while calendar.live is away, SetupError where it must be authorised."""
-    answer = get_free_busy(account_of(calendar.connection), calendar.external_id, start, end)
-    busy = merge([clip(read_interval(each), start, end) for each in answer["busy"]])
-    hours = merge([clip(read_interval(each), start, end) for each in answer["availability"]])
+    """Raises TransientError while calendar.live is away, another KeepsyncError where it refuses."""
+    found = get_free_busy(account_of(calendar.connection), calendar.external_id, start, end)
+    busy = merge([clip(interval, start, end) for interval in found.busy])
+    hours = merge([clip(interval, start, end) for interval in found.hours])
     return Availability(busy, subtract(hours, busy))
-
-
-def read_interval(value: dict[str, str]) -> Interval:
-    return parse_instant(value["start"], "start"), parse_instant(value["end"], "end")
 
 
 def clip(interval: Interval, start: datetime, end: datetime) -> Interval:

@@ -30,7 +30,7 @@ class Calendar(models.Model):
 
 
 class Meeting(models.Model):
-    """One booking, or one series, or one changed occurrence of a series. Times are UTC; `timezone` is where it is kept."""
+    """One booking, one series, or one changed occurrence of a series. Times are UTC; `timezone` is where it is kept."""
 
     class Status(models.TextChoices):
         HELD = "held", "Held"

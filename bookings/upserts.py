@@ -1,12 +1,14 @@
 """Bringing a meeting, its calendar and its attendees to the state that a booking has. Versions order the states."""
 
+from datetime import datetime
 from typing import Any
 
 from bookings.models import Attendance, Calendar, Meeting
-from bookings.timezones import validate_rule, zone
+from bookings.timezones import FIRST_YEAR, LAST_YEAR, validate_rule, zone
+from contacts.claims import Person, Source
 from contacts.models import Contact
 from contacts.normalisation import normalise_email
-from contacts.upserts import Person, Source, upsert_contact
+from contacts.upserts import upsert_contacts
 from integrations.events import BookedAttendee, Booking, CalendarRef, Origin, Outcome
 from integrations.exceptions import PayloadError
 
@@ -35,15 +37,19 @@ def upsert_meeting(booking: Booking, origin: Origin) -> Outcome:
 
 
 def check_times(booking: Booking) -> None:
+    """Raises PayloadError for what no series could be made of. Its message never quotes the payload."""
+    if not (FIRST_YEAR < booking.start.year < LAST_YEAR and FIRST_YEAR < booking.end.year < LAST_YEAR):
+        raise PayloadError("data.event.start", f"or the end is not between the years {FIRST_YEAR} and {LAST_YEAR}.")
     try:
-        zone(booking.timezone)
+        known_zone = zone(booking.timezone)
     except ValueError as error:
         raise PayloadError("data.event.timezone", "is no time zone that is known here.") from error
     try:
         if booking.rrule:
-            validate_rule(booking.rrule, booking.start, zone(booking.timezone))
+            validate_rule(booking.rrule, booking.start, known_zone)
     except ValueError as error:
-        raise PayloadError("data.event.recurrence.rrule", f"cannot be kept: {error}") from error
+        rule = "is no rule (RFC 5545) that recurs daily or more rarely."
+        raise PayloadError("data.event.recurrence.rrule", rule) from error
 
 
 def read_fields(booking: Booking) -> dict[str, Any]:
@@ -78,6 +84,7 @@ def read_fields(booking: Booking) -> dict[str, Any]:
 
 
 def upsert_calendar(booking: Booking, origin: Origin) -> Calendar:
+    """The booking's calendar, made or renamed. Where nothing differs its row is not written: many bookings share it."""
     ref: CalendarRef = booking.calendar
     values = {"name": ref.name, "timezone": ref.timezone, "owner_email": ref.owner_email.strip()}
     calendar, is_new = Calendar.objects.get_or_create(
@@ -86,24 +93,28 @@ def upsert_calendar(booking: Booking, origin: Origin) -> Calendar:
         defaults={**values, "seen_at": booking.updated_at},
     )
     is_changed = any(getattr(calendar, field) != value for field, value in values.items())
-    if not is_new and is_changed:
-        # A conditional update: an older state that comes late, or at the same time, does not win.
-        for field, value in values.items():
-            setattr(calendar, field, value)
-        newer = Calendar.objects.filter(pk=calendar.pk, seen_at__lt=booking.updated_at)
-        newer.update(**values, seen_at=booking.updated_at)
+    if not is_new and is_changed and not is_calendar_known_since(calendar, booking.updated_at):
+        # A conditional update: of two states at once, the newer one wins.
+        older = Calendar.objects.filter(pk=calendar.pk, seen_at__lt=booking.updated_at)
+        older.update(**values, seen_at=booking.updated_at)
     return calendar
 
 
+def is_calendar_known_since(calendar: Calendar, instant: datetime) -> bool:
+    """Whether a state of that time or later has set, or confirmed, what the calendar is called now."""
+    newer = Meeting.objects.filter(calendar=calendar, external_updated_at__gte=instant)
+    return calendar.seen_at >= instant or newer.exists()
+
+
 def sync_attendees(meeting: Meeting, booking: Booking, origin: Origin) -> None:
-    """Add, change and remove attendances. Contacts are taken in one order, so that two deliveries seldom deadlock."""
-    known: dict[str, Attendance | None] = {
-        attendance.attendee_id: attendance for attendance in meeting.attendances.all()
-    }
-    for attendee in sorted(booking.attendees, key=lambda each: each.id):
-        contact = upsert_contact(read_person(attendee), read_source(booking, origin))
-        save_attendance(known.pop(attendee.id, None) or Attendance(meeting=meeting), attendee, contact)
-    for removed in filter(None, known.values()):
+    """Add, change and remove attendances."""
+    known = {attendance.attendee_id: attendance for attendance in meeting.attendances.all()}
+    people = [read_person(attendee) for attendee in booking.attendees]
+    contacts = upsert_contacts(people, read_source(booking, origin))
+    for attendee, contact in zip(booking.attendees, contacts, strict=True):
+        attendance = known.pop(attendee.id) if attendee.id in known else Attendance(meeting=meeting)
+        save_attendance(attendance, attendee, contact)
+    for removed in known.values():
         removed.delete()
 
 

@@ -1,4 +1,4 @@
-"""Keepsync's settings. Everything that differs between installations comes from the environment, through config/env.py."""
+"""Keepsync's settings. What differs between installations comes from the environment, through config/env.py."""
 
 import os
 from typing import Any
@@ -64,6 +64,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "rest_framework.authtoken",
     "drf_spectacular",
+    "drf_spectacular_sidecar",
     "simple_history",
     # Before django_q, whose worker command it improves.
     "integrations",
@@ -188,6 +189,9 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Contacts, meetings and deliveries, as Keepsync holds them.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    # The pages come from here, not from somebody else's servers.
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SERVE_AUTHENTICATION": REST_FRAMEWORK["DEFAULT_AUTHENTICATION_CLASSES"],
     "SERVE_PERMISSIONS": REST_FRAMEWORK["DEFAULT_PERMISSION_CLASSES"],
     "ENUM_NAME_OVERRIDES": {

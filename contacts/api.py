@@ -4,9 +4,9 @@ from typing import Any
 
 from rest_framework import serializers
 
+from contacts.claims import index_value
 from contacts.models import CandidatePair, Contact, Identifier
 from contacts.normalisation import normalise_email, normalise_phone
-from contacts.upserts import index_value
 from integrations.api import ReadViewSet
 from integrations.models import Connection
 
@@ -14,6 +14,9 @@ Kind = Identifier.Kind
 
 
 class ContactSerializer(serializers.ModelSerializer[Contact]):
+    # Encrypted columns have no field of the serializer by themselves.
+    full_name = serializers.CharField()
+    company = serializers.CharField()
     emails = serializers.SerializerMethodField()
     phones = serializers.SerializerMethodField()
     external_ids = serializers.SerializerMethodField()

@@ -11,6 +11,9 @@ from contacts.normalisation import split_words
 
 SIMILAR = 80
 SHORTEST_PREFIX = 3
+# As the names of their letters begin. In the East Asian scripts the family name stands first.
+LATIN = ("LATIN", "DIGIT")
+EAST_ASIAN = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL")
 
 
 def is_same_word(left: str, right: str) -> bool:
@@ -21,8 +24,16 @@ def is_same_word(left: str, right: str) -> bool:
     return left == right
 
 
-def is_latin(words: list[str]) -> bool:
-    return all(unicodedata.name(char, "").startswith(("LATIN", "DIGIT")) for word in words for char in word)
+def is_written_in(words: list[str], scripts: tuple[str, ...]) -> bool:
+    return all(unicodedata.name(char, "").startswith(scripts) for word in words for char in word)
+
+
+def split_name(name: str) -> tuple[list[str], bool]:
+    """The words, given name first as far as the script tells, and whether they are in Latin letters."""
+    words = split_words(name)
+    if is_written_in(words, EAST_ASIAN):
+        words.reverse()
+    return words, is_written_in(words, LATIN)
 
 
 def has_clearly_different_given_name(left: str, right: str) -> bool:
@@ -30,8 +41,8 @@ def has_clearly_different_given_name(left: str, right: str) -> bool:
 
     False where either name is unknown, and where the scripts differ, which cannot be compared letter by letter.
     """
-    a, b = split_words(left), split_words(right)
-    if not a or not b or is_latin(a) != is_latin(b):
+    (a, is_latin_a), (b, is_latin_b) = split_name(left), split_name(right)
+    if not a or not b or is_latin_a != is_latin_b:
         return False
     if len(a) == 1 or len(b) == 1:
         return not any(is_same_word(x, y) for x in a for y in b)

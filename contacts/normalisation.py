@@ -132,7 +132,9 @@ def normalise_phone(text: str, *regions: str) -> str | None:
 
 def fold(text: str) -> str:
     """Lower case without accents: what looks the same compares the same."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    # Twice: some signs, such as ℡, only show their capital letters when they are taken apart.
+    once = unicodedata.normalize("NFKD", text).casefold()
+    decomposed = unicodedata.normalize("NFKD", once)
     return "".join(char for char in decomposed if not unicodedata.combining(char))
 
 

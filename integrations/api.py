@@ -7,6 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404
 from django.utils.dateparse import parse_datetime
 from rest_framework import exceptions, serializers, viewsets
+from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
@@ -15,7 +16,12 @@ from integrations.models import Delivery
 
 
 def answer_error(error: Exception, context: Mapping[str, Any]) -> Response | None:
-    """Every error as `{"code", "message", "field"?}`; None for one that nobody foresaw, which becomes a plain 500."""
+    """Every error as `{"code", "message", "field"?}`; None for one that nobody foresaw, which becomes a plain 500.
+
+    In JSON, also where the answer itself would have been a page or YAML.
+    """
+    context["request"].accepted_renderer = JSONRenderer()
+    context["request"].accepted_media_type = JSONRenderer.media_type
     match error:
         case RejectedError():
             headers = {"WWW-Authenticate": "Signature"} if error.status_code == 401 else None

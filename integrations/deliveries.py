@@ -17,7 +17,8 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
-from django.db.models import F, Min, Q, QuerySet
+from django.db.models import CharField, F, Min, Q, QuerySet, Value
+from django.db.models.functions import Cast, Coalesce, NullIf
 from django.utils import timezone
 from django_q.models import OrmQ
 
@@ -49,7 +50,7 @@ class Failure:
     retry_after_s: float | None = None
 
 
-# --- Processing --------------------------------------------------------------------------------------------------------
+# --- Processing -------------------------------------------------------------------------------------------------------
 
 
 def process(delivery_id: uuid.UUID) -> float | None:
@@ -199,16 +200,20 @@ def fingerprint(provider: str, cause: str, message: str) -> str:
     return hashlib.sha256(f"{provider}\0{cause}\0{normalised}".encode()).hexdigest()[:16]
 
 
-# --- Operators' actions ------------------------------------------------------------------------------------------------
+# --- Operators' actions -----------------------------------------------------------------------------------------------
 
 REPLAYABLE = {Status.DEAD, Status.DISCARDED, Status.PROCESSED, Status.IGNORED, Status.STALE, Status.RETRYING}
 DISCARDABLE = {Status.DEAD, Status.RETRYING, Status.REJECTED}
 
 
 def replay(deliveries: QuerySet[Delivery]) -> list[uuid.UUID]:
-    """Make deliveries due again, with a new retry schedule. Returns the ids to queue; others are left as they are."""
+    """Make deliveries due again, with a new retry schedule. Returns the ids to queue; others are left as they are.
+
+    A rejected request that was discarded was never verified, and is never worked on.
+    """
     with transaction.atomic():
-        rows = deliveries.filter(status__in=REPLAYABLE).order_by("id").select_for_update(of=("self",))
+        verified = deliveries.filter(status__in=REPLAYABLE).exclude(status=Status.DISCARDED, attempts=0)
+        rows = verified.order_by("id").select_for_update(of=("self",))
         ids = list(rows.values_list("pk", flat=True))
         Delivery.objects.filter(pk__in=ids).update(
             status=Status.RECEIVED,
@@ -225,13 +230,17 @@ def discard(delivery: Delivery, reason: str) -> None:
     if not reason.strip():
         raise StateError("Say why the delivery is discarded.")
     closed = Delivery.objects.filter(pk=delivery.pk, status__in=DISCARDABLE).update(
-        status=Status.DISCARDED, discard_reason=reason.strip()[:ERROR_LENGTH], next_attempt_at=None
+        status=Status.DISCARDED,
+        discard_reason=reason.strip()[:ERROR_LENGTH],
+        next_attempt_at=None,
+        # A rejected request has no id of its sender, and those that are not rejected must differ.
+        delivery_id=Coalesce(NullIf("delivery_id", Value("")), Cast("id", CharField())),
     )
     if not closed:
         raise StateError(f"A delivery that is {delivery.status} cannot be discarded.")
 
 
-# --- Sweeping ----------------------------------------------------------------------------------------------------------
+# --- Sweeping ---------------------------------------------------------------------------------------------------------
 
 
 def find_forgotten(now: datetime) -> list[uuid.UUID]:

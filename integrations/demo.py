@@ -50,7 +50,7 @@ def processes(python: str) -> list[tuple[str, str, dict[str, str]]]:
         "SANDBOX_WEBHOOK_URL": f"http://127.0.0.1:{settings.PORT}/webhooks/{SLUG}/",
         "SANDBOX_WEBHOOK_SECRET": secret.secret,
         "SANDBOX_ACCESS_TOKEN": ACCESS_TOKEN,
-        "SANDBOX_STATE": str(settings.BASE_DIR / ".data" / "sandbox.json"),
+        "SANDBOX_STATE": os.environ.get("SANDBOX_STATE") or str(settings.BASE_DIR / ".data" / "sandbox.json"),
     }
     bind = f"-b 127.0.0.1:{settings.SANDBOX_PORT} --no-control-socket"
     return [

@@ -4,14 +4,13 @@ import logging
 from collections.abc import Iterable
 from uuid import UUID
 
-from django.db import transaction
 from django.dispatch import receiver
 from django.utils import timezone
 from django_q.signals import post_spawn
 
 from integrations import deliveries
 from integrations.models import Heartbeat
-from integrations.queue import PROCESS_DELIVERY, enqueue
+from integrations.queue import PROCESS_DELIVERY, enqueue, enqueue_each
 
 logger = logging.getLogger(__name__)
 
@@ -25,9 +24,7 @@ def process_delivery(delivery_id: str) -> None:
 
 
 def queue_deliveries(ids: Iterable[UUID]) -> None:
-    with transaction.atomic():
-        for delivery_id in ids:
-            enqueue(PROCESS_DELIVERY, str(delivery_id))
+    enqueue_each(PROCESS_DELIVERY, map(str, ids))
 
 
 def sweep() -> None:

@@ -1,7 +1,7 @@
 """Reading a JSON payload that may hold anything: typed values out, or a PayloadError that names the field.
 
 Texts are cleaned, not refused: characters that the database cannot hold are taken out and over-long texts cut, each
-with a note. Identifiers are never cut, because a cut one would be another's.
+with a note. A cut text ends with an ellipsis, so that it is no other, complete value; identifiers are never cut.
 """
 
 import math
@@ -23,11 +23,15 @@ def clean_text(text: str) -> str:
     return UNSTORABLE.sub(lambda match: "" if match[0] == "\0" else "\ufffd", text)
 
 
+def cut(text: str, max_length: int) -> str:
+    return text if len(text) <= max_length else f"{text[: max_length - 1]}…"
+
+
 def clean_value(value: Any) -> Any:
     """A JSON value with all of its texts cleaned and its infinite numbers made null."""
     match value:
         case str():
-            return clean_text(value)[:TEXT_LENGTH]
+            return cut(clean_text(value), TEXT_LENGTH)
         case float() if not math.isfinite(value):
             return None
         case list():
@@ -65,7 +69,7 @@ class PayloadReader:
             self.notes.append(f"{self.at(name)}: characters that cannot be stored were taken out.")
         if len(cleaned) > max_length:
             self.notes.append(f"{self.at(name)}: cut from {len(cleaned)} to {max_length} characters.")
-        return cleaned[:max_length]
+        return cut(cleaned, max_length)
 
     def optional_text(self, name: str, *, max_length: int = TEXT_LENGTH) -> str:
         return "" if self.value.get(name) is None else self.text(name, max_length=max_length)
@@ -85,7 +89,7 @@ class PayloadReader:
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool) or not minimum <= value <= LARGEST_INTEGER:
-            raise PayloadError(self.at(name), f"is not a whole number from {minimum}.")
+            raise PayloadError(self.at(name), f"is not a whole number from {minimum} to {LARGEST_INTEGER}.")
         return value
 
     def choice(self, name: str, choices: frozenset[str]) -> str:
@@ -107,8 +111,11 @@ class PayloadReader:
         return None if self.value.get(name) is None else self.object(name)
 
     def items(self, name: str, *, is_required: bool = True) -> Iterator[tuple[str, Any]]:
-        """The path and value of each item of a list."""
-        value = self.required(name) if is_required else self.value.get(name) or []
+        """The path and value of each item of a list; an optional one that is null or missing has none."""
+        value = self.value.get(name)
+        if value is None and not is_required:
+            return iter(())
+        value = self.required(name)
         if not isinstance(value, list):
             raise PayloadError(self.at(name), "is not a list.")
         return ((f"{self.at(name)}[{index}]", item) for index, item in enumerate(value))

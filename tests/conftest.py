@@ -1,6 +1,7 @@
 """Fixtures that several packages' tests share."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from rest_framework.authtoken.models import Token
@@ -17,6 +18,12 @@ def _forget_endpoints() -> Iterator[None]:
     intake._endpoints.clear()
     yield
     intake._endpoints.clear()
+
+
+@pytest.fixture(autouse=True)
+def _hash_passwords_quickly(settings: Any) -> None:
+    """A real hash takes half a second on purpose, and most tests of pages and of the API make a user."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from django.db import models
 
 VERSION = 1
 NONCE_BYTES = 12
+TAG_BYTES = 16
 
 
 class UnreadableValueError(Exception):
@@ -37,15 +38,24 @@ def encrypt(plain: bytes) -> bytes:
 
 def decrypt(stored: bytes) -> bytes:
     """The plain bytes. Raises UnreadableValueError, naming the key id that is missing."""
-    header, nonce_end = stored[: 2 + stored[1]], 2 + stored[1] + NONCE_BYTES
-    key_id = header[2:].decode()
+    header, nonce, sealed = split_stored(stored)
+    key_id = header[2:].decode("ascii", "replace")
     key = settings.FIELD_ENCRYPTION_KEYS.get(key_id)
     if key is None:
         raise UnreadableValueError(f"key {key_id} is not in FIELD_ENCRYPTION_KEYS; add it again to read this value.")
     try:
-        return cipher(key).decrypt(stored[len(header) : nonce_end], stored[nonce_end:], header)
+        return cipher(key).decrypt(nonce, sealed, header)
     except InvalidTag as error:
         raise UnreadableValueError(f"the value does not belong to key {key_id}, or was damaged.") from error
+
+
+def split_stored(stored: bytes) -> tuple[bytes, bytes, bytes]:
+    """Header, nonce, and ciphertext with tag."""
+    nonce_start = 2 + stored[1] if len(stored) > 1 else 0
+    nonce_end = nonce_start + NONCE_BYTES
+    if len(stored) < nonce_end + TAG_BYTES or stored[0] != VERSION:
+        raise UnreadableValueError("this is no value that Keepsync has encrypted, or it was damaged.")
+    return stored[:nonce_start], stored[nonce_start:nonce_end], stored[nonce_end:]
 
 
 class EncryptedField[T](models.Field):

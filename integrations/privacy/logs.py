@@ -6,12 +6,15 @@ import re
 import traceback
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 # What code may pass as `extra=`; everything else is left out.
 ALLOWED_EXTRAS = (
     "delivery_id", "connection", "provider", "event_type", "status", "cause", "attempt", "attempts", "count",
     "duration_ms", "retry_in_s", "status_code", "path", "user_id", "command", "fingerprint", "exception", "job",
 )  # fmt: skip
+# What stands behind an address's question mark is what somebody was looking for.
+QUERY = re.compile(r"\?[^\s\"']+")
 EMAIL = re.compile(r"[^\s@\"'<>(),;:]+@[^\s@\"'<>(),;:]+")
 LONG_NUMBER = re.compile(r"\+?\d[\d ().-]{6,}\d")
 SECRET = re.compile(r"\b(?:whsec_|sk_|rk_|xox[a-z]-|Bearer |Token )\S+")
@@ -19,9 +22,16 @@ SECRET = re.compile(r"\b(?:whsec_|sk_|rk_|xox[a-z]-|Bearer |Token )\S+")
 
 def scrub(text: str) -> str:
     """For text that other code wrote: e-mail addresses, long numbers and things that look like secrets go."""
-    for pattern in (SECRET, EMAIL, LONG_NUMBER):
+    for pattern in (QUERY, SECRET, EMAIL, LONG_NUMBER):
         text = pattern.sub("[redacted]", text)
     return text
+
+
+def scrub_extra(value: Any) -> Any:
+    """Numbers and booleans as they are, everything else as text."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return str(value) if isinstance(value, UUID) else scrub(str(value))
 
 
 def describe_exception(error: BaseException) -> dict[str, Any]:
@@ -42,7 +52,7 @@ class RedactedJsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": scrub(record.getMessage()),
         }
-        line.update({name: record.__dict__[name] for name in ALLOWED_EXTRAS if name in record.__dict__})
+        line.update({name: scrub_extra(record.__dict__[name]) for name in ALLOWED_EXTRAS if name in record.__dict__})
         if record.exc_info and record.exc_info[1] is not None:
             line["exception"] = describe_exception(record.exc_info[1])
         return json.dumps(line, default=str)

@@ -1,16 +1,42 @@
 """calendar.live's API, as far as it is called: see tests/contracts/calendar_live/openapi.yaml."""
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from integrations import http
+from integrations.events import CalendarRef
 from integrations.exceptions import SetupError, TransientError
+from integrations.payloads import PayloadReader
 from integrations.providers.base import Account
+from integrations.providers.calendar_live.mapping import read_calendar
 
 FREE_BUSY_DAYS = 62
 
+type Interval = tuple[datetime, datetime]
 
-def get(account: Account, path: str, params: dict[str, str] | None = None) -> Any:
+
+@dataclass(frozen=True, slots=True)
+class FreeBusy:
+    """As calendar.live gives them: when a calendar is taken, and the hours in which it may be booked."""
+
+    busy: list[Interval]
+    hours: list[Interval]
+
+
+def list_calendars(account: Account) -> list[CalendarRef]:
+    page = get(account, "/v1/calendars")
+    return [read_calendar(PayloadReader(value, path)) for path, value in page.items("items")]
+
+
+def get_free_busy(account: Account, calendar_id: str, start: datetime, end: datetime) -> FreeBusy:
+    """Of a window of at most 62 days."""
+    params = {"calendar_id": calendar_id, "start": start.isoformat(), "end": end.isoformat()}
+    page = get(account, "/v1/free_busy", params)
+    return FreeBusy(read_intervals(page, "busy"), read_intervals(page, "availability"))
+
+
+def get(account: Account, path: str, params: dict[str, str] | None = None) -> PayloadReader:
+    """The answer's object. Raises PayloadError where it is none, and what `http.request` raises."""
     token = account.credentials.get("access_token")
     if not token:
         raise SetupError("the connection has no access token: authorise it, or set its option access_token.")
@@ -18,16 +44,12 @@ def get(account: Account, path: str, params: dict[str, str] | None = None) -> An
     url = f"{account.base_url}{path}"
     response = http.request("GET", url, provider="calendar.live", headers=headers, params=params)
     try:
-        return response.json()
-    except ValueError as error:
+        answer = response.json()
+    except (ValueError, RecursionError) as error:
         raise TransientError("calendar.live answers something that is not JSON.") from error
+    return PayloadReader(answer, path)
 
 
-def list_calendars(account: Account) -> list[dict[str, Any]]:
-    return list(get(account, "/v1/calendars")["items"])
-
-
-def get_free_busy(account: Account, calendar_id: str, start: datetime, end: datetime) -> dict[str, Any]:
-    """`{busy: [{start, end}], availability: [{start, end}]}` of a window of at most 62 days."""
-    params = {"calendar_id": calendar_id, "start": start.isoformat(), "end": end.isoformat()}
-    return dict(get(account, "/v1/free_busy", params))
+def read_intervals(page: PayloadReader, name: str) -> list[Interval]:
+    readers = (PayloadReader(value, path) for path, value in page.items(name))
+    return [(interval.instant("start"), interval.instant("end")) for interval in readers]

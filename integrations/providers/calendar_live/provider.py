@@ -23,5 +23,5 @@ class CalendarLive(Provider):
         return webhook.parse(body)
 
     def test(self, account: Account) -> str:
-        calendars = client.list_calendars(account)
-        return f"calendar.live answers; {len(calendars)} calendars: {', '.join(c['name'] for c in calendars)}."
+        names = [calendar.name for calendar in client.list_calendars(account)]
+        return f"calendar.live answers; {len(names)} calendars: {', '.join(names)}."

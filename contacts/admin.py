@@ -1,0 +1,234 @@
+"""Contacts: found by name, e-mail or phone; their fields edited, with every change's cause in the history."""
+
+import json
+import re
+import zoneinfo
+from collections.abc import Sequence
+from typing import Any, cast
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html_join
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+
+from contacts.api import hold, list_values, normalise_typed_phone
+from contacts.models import CandidatePair, Contact, Identifier
+from contacts.normalisation import normalise_email, split_words
+from contacts.upserts import FIELDS, index_names
+from integrations.admin.base import Admin, DetailAdmin, HistoryAdmin, LongListMixin, ReadOnlyMixin
+from integrations.admin.filters import SeenFilter
+from integrations.admin.formats import NOTHING, link_to, show_choice, show_instant, show_label
+from integrations.admin.panels import Panel, panel_on
+from integrations.privacy import blind_index
+
+Kind = Identifier.Kind
+LEAD_VARIANTS = {
+    Contact.LeadStatus.NEW: "info",
+    Contact.LeadStatus.CONTACTED: "primary",
+    Contact.LeadStatus.QUALIFIED: "success",
+    Contact.LeadStatus.CUSTOMER: "success",
+}
+PAIR_VARIANTS = {CandidatePair.Status.OPEN: "warning", CandidatePair.Status.MERGED: "success"}
+TYPED_NUMBER = re.compile(r"[+(]?[\d\s()./-]{5,}")
+PAIRS_SHOWN = 50
+
+
+def find_contacts(contacts: QuerySet[Contact], text: str) -> QuerySet[Contact]:
+    """Those with this e-mail or phone, or with names that begin with each of the words."""
+    if "@" in text:
+        found: QuerySet[Contact] = hold(contacts, Kind.EMAIL, normalise_email(text))
+        return found
+    if TYPED_NUMBER.fullmatch(text):
+        found = hold(contacts, Kind.PHONE, normalise_typed_phone(text))
+        return found
+    words = split_words(text)
+    return contacts.filter(name_words__contains=blind_index.search_words("name", words)) if words else contacts.none()
+
+
+class ContactForm(forms.ModelForm):
+    full_name = forms.CharField(label="Full name", required=False, max_length=300, widget=UnfoldAdminTextInputWidget)
+    company = forms.CharField(label="Company", required=False, max_length=300, widget=UnfoldAdminTextInputWidget)
+    notes = forms.CharField(label="Notes", required=False, widget=UnfoldAdminTextareaWidget(attrs={"rows": 4}))
+
+    def clean_timezone(self) -> str:
+        name = str(self.cleaned_data["timezone"])
+        if name and name not in zoneinfo.available_timezones():
+            raise forms.ValidationError("Give an IANA time zone, such as Europe/Paris.")
+        return name
+
+    def clean_country(self) -> str:
+        country = str(self.cleaned_data["country"]).upper()
+        if country and not (len(country) == 2 and country.isascii() and country.isalpha()):
+            raise forms.ValidationError("Give two letters, such as FR.")
+        return country
+
+
+class LeadSourceFilter(SeenFilter):
+    title = "lead source"
+    parameter_name = "lead_source"
+
+
+@admin.register(Contact)
+class ContactAdmin(LongListMixin, HistoryAdmin, DetailAdmin):
+    form = ContactForm
+    list_display = ("name", "company", "emails", "phones", "lead_state", "lead_source", "updated")
+    list_filter = (("lead_status", ChoicesDropdownFilter), LeadSourceFilter)
+    ordering = ("-id",)
+    search_fields = ("id",)
+    search_help_text = "Beginning of a name, e-mail, or phone"
+    readonly_fields = ("id", "lead_source", "lead_score", "merged", "created", "updated")
+    autocomplete_fields = ("owner",)
+    fieldsets = (
+        (None, {"fields": ("full_name", "company", ("country", "timezone"), "notes")}),
+        ("Lead", {"fields": ("lead_status", "owner", "lead_source", "lead_score")}),
+        ("Record", {"fields": ("id", "merged", "created", "updated")}),
+    )
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """People become contacts by booking."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Contact]:
+        found: QuerySet[Contact] = super().get_queryset(request)
+        return found.prefetch_related("identifiers")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Contact], search_term: str
+    ) -> tuple[QuerySet[Contact], bool]:
+        text = search_term.strip()
+        if not text:
+            return queryset, False
+        if key := read_uuid(text):
+            return queryset.filter(pk=key), False
+        return find_contacts(queryset, text), False
+
+    def save_model(self, request: HttpRequest, obj: Contact, form: Any, change: bool) -> None:
+        """Only what was changed here, on the row's latest state: a delivery may have changed the rest meanwhile."""
+        latest = Contact.objects.select_for_update().get(pk=obj.pk)
+        for field in form.changed_data:
+            setattr(latest, field, getattr(obj, field))
+            if field in FIELDS:
+                # A state that the provider had before this moment must not undo it.
+                latest.provenance[field] = [timezone.now().isoformat(), "admin"]
+        if form.changed_data:
+            index_names(latest)
+            latest.save()
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> LogEntry:
+        """Under the contact's id: names are encrypted, and the log is not."""
+        return LogEntry.objects.create(
+            user=cast(User, request.user),
+            content_type=ContentType.objects.get_for_model(obj),
+            object_id=obj.pk,
+            object_repr=f"Contact {obj.pk}",
+            action_flag=CHANGE,
+            change_message=message if isinstance(message, str) else json.dumps(message),
+        )
+
+    @admin.display(description="name")
+    def name(self, contact: Contact) -> str:
+        return contact.full_name or "(no name)"
+
+    @admin.display(description="e-mail")
+    def emails(self, contact: Contact) -> str:
+        return show_lines(list_values(contact, Kind.EMAIL))
+
+    @admin.display(description="phone")
+    def phones(self, contact: Contact) -> str:
+        return show_lines(list_values(contact, Kind.PHONE))
+
+    @admin.display(description="lead status")
+    def lead_state(self, contact: Contact) -> str:
+        return show_choice(contact, "lead_status", LEAD_VARIANTS)
+
+    @admin.display(description="merged into")
+    def merged(self, contact: Contact) -> str:
+        return link_to(contact.merged_into) if contact.merged_into else NOTHING
+
+    @admin.display(description="created")
+    def created(self, contact: Contact) -> str:
+        return show_instant(contact.created_at)
+
+    @admin.display(description="updated")
+    def updated(self, contact: Contact) -> str:
+        return show_instant(contact.updated_at)
+
+
+def show_lines(texts: Sequence[str]) -> str:
+    return format_html_join("", "<div>{}</div>", ((text,) for text in texts)) or NOTHING
+
+
+@panel_on(Contact)
+def show_identifiers(request: HttpRequest, contact: Contact) -> Panel:
+    return Panel(
+        "E-mails, phones and ids",
+        headers=["Kind", "Value", "Connection", "State", "Since"],
+        rows=[
+            [
+                identifier.get_kind_display(),
+                identifier.value,
+                identifier.connection or NOTHING,
+                describe_identifier(identifier),
+                show_instant(identifier.created_at),
+            ]
+            for identifier in contact.identifiers.select_related("connection")
+        ],
+    )
+
+
+def describe_identifier(identifier: Identifier) -> str:
+    if not identifier.is_current:
+        return show_label("Given up")
+    if identifier.index is None:
+        return show_label("As typed, never matched", "warning")
+    return show_label("Shared, identifies nobody", "warning") if identifier.is_shared else show_label("Held", "success")
+
+
+@panel_on(Contact)
+def show_pairs(request: HttpRequest, contact: Contact) -> Panel | None:
+    mine = Q(first=contact) | Q(second=contact)
+    pairs = CandidatePair.objects.filter(mine, status=CandidatePair.Status.OPEN).select_related("first", "second")
+    rows = [
+        [
+            link_to(pair.second if pair.first_id == contact.pk else pair.first),
+            pair.get_reason_display(),
+            show_instant(pair.created_at),
+        ]
+        for pair in pairs[:PAIRS_SHOWN]
+    ]
+    return Panel("May be the same person", headers=["Contact", "Why", "Since"], rows=rows) if rows else None
+
+
+@admin.register(CandidatePair)
+class CandidatePairAdmin(ReadOnlyMixin, LongListMixin, Admin):
+    list_display = ("found", "first", "second", "reason", "state")
+    list_filter = (("status", ChoicesDropdownFilter), ("reason", ChoicesDropdownFilter))
+    list_select_related = ("first", "second")
+    ordering = ("-id",)
+    fields = ("first", "second", "reason", "state", "found")
+
+    @admin.display(description="found")
+    def found(self, pair: CandidatePair) -> str:
+        return show_instant(pair.created_at)
+
+    @admin.display(description="status")
+    def state(self, pair: CandidatePair) -> str:
+        return show_choice(pair, "status", PAIR_VARIANTS)
+
+
+def read_uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -1,0 +1,74 @@
+"""Who holds an identifier. What identifies somebody is held by one contact; what is shared may be held by many."""
+
+from collections.abc import Iterable
+
+from django.db import connection
+
+from contacts.claims import Claim
+from contacts.models import Contact, Identifier
+
+# Advisory locks: their class, and how many there are, so that a transaction never holds more than PostgreSQL allows.
+LOCK_CLASS = 7
+LOCKS = 1024
+
+
+def lock_indexes(indexes: Iterable[bytes]) -> None:
+    """Let one transaction at a time, over all processes, look for these values and take them; always in one order."""
+    keys = sorted({int.from_bytes(index[:4]) % LOCKS for index in indexes})
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, key) FROM unnest(%s::int[]) AS key", [LOCK_CLASS, keys])
+
+
+def find_holder(claim: Claim) -> Identifier | None:
+    """The identifier that proves who holds this value; None for a shared, unknown or unreadable one."""
+    if claim.index is None or claim.is_role:
+        return None
+    return (
+        Identifier.objects.select_related("contact")
+        .filter(kind=claim.kind, connection=claim.connection_id, index=claim.index, is_shared=False, is_current=True)
+        .first()
+    )
+
+
+def mark_shared(identifier: Identifier) -> None:
+    identifier.is_shared = True
+    identifier.save(update_fields=["is_shared"])
+
+
+def retire_replaced(contact: Contact, claim: Claim) -> None:
+    """A new e-mail or phone through the same attendee id is a rename: the old one may go to another person."""
+    former = contact.identifiers.filter(kind=claim.kind, introduced_by=claim.introduced_by, is_current=True)
+    for identifier in former:
+        if identifier.value != claim.value:
+            identifier.is_current = False
+            identifier.save(update_fields=["is_current"])
+
+
+def take(contact: Contact, claim: Claim) -> None:
+    """Record a value that nobody holds for himself, or that the contact once gave up."""
+    mine = find_own(contact, claim)
+    if mine is None:
+        mine = Identifier(
+            contact=contact,
+            kind=claim.kind,
+            connection_id=claim.connection_id,
+            value=claim.value,
+            index=claim.index,
+        )
+    elif mine.is_current:
+        return
+    mine.is_current, mine.is_shared, mine.introduced_by = True, is_shared(claim), claim.introduced_by
+    mine.save()
+
+
+def find_own(contact: Contact, claim: Claim) -> Identifier | None:
+    """The contact's row for this value, current or not. Unreadable values have no index, and are compared as typed."""
+    rows = contact.identifiers.filter(kind=claim.kind, connection=claim.connection_id, index=claim.index)
+    return next((row for row in rows if row.value == claim.value), None)
+
+
+def is_shared(claim: Claim) -> bool:
+    same = Identifier.objects.filter(
+        kind=claim.kind, connection=claim.connection_id, index=claim.index, is_shared=True, is_current=True
+    )
+    return claim.is_role or (claim.index is not None and same.exists())

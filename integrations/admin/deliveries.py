@@ -1,0 +1,166 @@
+"""Deliveries: what came in, and what became of it. A log: rows are read, and worked on through their buttons."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
+
+from integrations.admin import delivery_panels  # noqa: F401
+from integrations.admin.base import BulkButton, DetailAdmin, LongListMixin, ReadOnlyMixin, confirm
+from integrations.admin.dead_letters import list_dead_letters, replay_and_log, replay_dead_letters
+from integrations.admin.delivery_buttons import BUTTONS, OPERATE
+from integrations.admin.filters import InstantRangeFilter, SeenFilter
+from integrations.admin.formats import NOTHING, link_to, show_choice, show_instant
+from integrations.models import Connection, Delivery
+
+Status = Delivery.Status
+STATUS_VARIANTS = {
+    Status.RECEIVED: "info",
+    Status.PROCESSING: "info",
+    Status.PROCESSED: "success",
+    Status.RETRYING: "warning",
+    Status.DEAD: "danger",
+    Status.REJECTED: "danger",
+}
+
+
+class EventTypeFilter(SeenFilter):
+    title = "type"
+    parameter_name = "event_type"
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnlyMixin, LongListMixin, DetailAdmin):
+    list_display = (
+        "received",
+        "connection",
+        "delivery_id",
+        "type_shown",
+        "state",
+        "cause_shown",
+        "attempts",
+        "duplicates",
+    )
+    list_filter = (
+        ("connection", RelatedDropdownFilter),
+        EventTypeFilter,
+        ("status", ChoicesDropdownFilter),
+        ("cause", ChoicesDropdownFilter),
+        ("received_at", InstantRangeFilter),
+    )
+    list_select_related = ("connection",)
+    ordering = ("-id",)
+    search_fields = ("id",)
+    search_help_text = "Delivery id, event uid, or id"
+    actions = ("replay_selected",)
+    buttons = BUTTONS
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    "id", "connection_link", "delivery_id", "event_type", "subject", "state", "cause_shown", "error",
+                    "discard_reason", "notes_shown",
+                )
+            },
+        ),
+        (
+            "When",
+            {"fields": ("received", "processed", "next_attempt", "attempts", "duplicates")},
+        ),
+    )  # fmt: skip
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
+        found: QuerySet[Delivery] = super().get_queryset(request)
+        return found.select_related("connection").defer("body", "headers", "connection__credentials")
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view
+        return [
+            path("dead-letters/", view(list_dead_letters), name="integrations_delivery_dead_letters"),
+            path("dead-letters/replay/", view(replay_dead_letters), name="integrations_delivery_replay_dead_letters"),
+            *super().get_urls(),
+        ]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Delivery], search_term: str
+    ) -> tuple[QuerySet[Delivery], bool]:
+        """Exact look-ups only, each with its index."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if key := read_uuid(term):
+            return queryset.filter(pk=key), False
+        # The index on delivery ids begins with the connection, and leaves rejected requests out: they have none.
+        named = Q(connection__in=list(Connection.objects.values_list("pk", flat=True)), delivery_id=term)
+        return queryset.filter((named & ~Q(status=Status.REJECTED)) | Q(subject=term)), False
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(OPERATE)
+
+    @admin.action(description="Replay the selected deliveries", permissions=["operate"])
+    def replay_selected(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> HttpResponse | None:
+        ids = list(queryset.values_list("pk", flat=True))
+        if "confirmed" in request.POST:
+            done = replay_and_log(request, ids)
+            left = len(ids) - done
+            rest = f" {left} were left as they are: their state allows no replay." if left else ""
+            level = messages.SUCCESS if done else messages.WARNING
+            messages.add_message(request, level, f"{done} of {len(ids)} deliveries are queued.{rest}")
+            return None
+        return confirm(
+            request,
+            button=BulkButton(f"Replay {len(ids)}"),
+            text=f"{len(ids)} deliveries are worked on again, with a new retry schedule, where their state allows it. "
+            "What they did already is not done twice; earlier attempts stay on record.",
+            back=request.get_full_path(),
+            hidden=[
+                ("action", "replay_selected"),
+                ("confirmed", "yes"),
+                *((ACTION_CHECKBOX_NAME, key) for key in ids),
+            ],
+        )
+
+    @admin.display(description="received")
+    def received(self, delivery: Delivery) -> str:
+        return show_instant(delivery.received_at)
+
+    @admin.display(description="processed")
+    def processed(self, delivery: Delivery) -> str:
+        return show_instant(delivery.processed_at)
+
+    @admin.display(description="next try")
+    def next_attempt(self, delivery: Delivery) -> str:
+        return show_instant(delivery.next_attempt_at)
+
+    @admin.display(description="connection")
+    def connection_link(self, delivery: Delivery) -> str:
+        return link_to(delivery.connection)
+
+    @admin.display(description="type")
+    def type_shown(self, delivery: Delivery) -> str:
+        return delivery.event_type or NOTHING
+
+    @admin.display(description="status")
+    def state(self, delivery: Delivery) -> str:
+        return show_choice(delivery, "status", STATUS_VARIANTS)
+
+    @admin.display(description="cause")
+    def cause_shown(self, delivery: Delivery) -> str:
+        return delivery.get_cause_display() or NOTHING
+
+    @admin.display(description="notes")
+    def notes_shown(self, delivery: Delivery) -> str:
+        return "\n".join(map(str, delivery.notes)) or NOTHING
+
+
+def read_uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

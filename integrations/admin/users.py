@@ -1,0 +1,65 @@
+"""Users, groups, and the tokens of the REST API."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
+from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
+from django.contrib.auth.models import Group, User
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from rest_framework.authtoken.admin import TokenAdmin as BaseTokenAdmin
+from rest_framework.authtoken.models import TokenProxy
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from integrations.admin.base import Admin, show_page
+from integrations.admin.formats import show_instant
+
+for model in (User, Group, TokenProxy):
+    admin.site.unregister(model)
+
+
+@admin.register(User)
+class UserAdmin(BaseUserAdmin, Admin):
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+
+
+@admin.register(Group)
+class GroupAdmin(BaseGroupAdmin, Admin):
+    pass
+
+
+def describe_token(token: Any) -> str:
+    return f"token of {token.user.get_username()}"
+
+
+# Its own is the key in clear, which titles and the log would show.
+TokenProxy.__str__ = describe_token  # type: ignore[method-assign]
+
+
+@admin.register(TokenProxy)
+class TokenAdmin(BaseTokenAdmin, Admin):
+    """A token is shown once, when it is made."""
+
+    list_display = ("user", "made")
+    list_filter = ()
+    list_select_related = ("user",)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
+        return show_page(
+            request,
+            "keepsync/secret.html",
+            title=f"API token of {obj.user.get_username()}",
+            warning="The token is shown once. Copy it now: no page shows it again.",
+            values=[("API token", obj.key)],
+            back=reverse("admin:authtoken_tokenproxy_changelist"),
+        )
+
+    @admin.display(description="made", ordering="created")
+    def made(self, token: Any) -> str:
+        return show_instant(token.created)

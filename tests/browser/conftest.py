@@ -1,0 +1,117 @@
+"""A running installation, as `make run` starts it, and a browser."""
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+import requests
+from playwright.sync_api import Browser, Page, sync_playwright
+from psycopg import sql
+
+PICTURES = Path(__file__).parent / "pictures"
+
+
+@dataclass(frozen=True)
+class Installation:
+    web: str
+    sandbox: str
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None and os.environ.get("CI"):
+        pytest.fail("No Chromium: .ci/run installs it.")
+    if found is None:
+        pytest.skip("No Chromium is installed: apt-get install chromium.")
+    return found
+
+
+@pytest.fixture(scope="session")
+def installation(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """`manage.py run` on a database and ports of its own."""
+    folder = tmp_path_factory.mktemp("installation")
+    ports = find_ports(2)
+    name = f"keepsync_browser_{secrets.token_hex(4)}"
+    server = os.environ["DATABASE_URL"]
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    environ = {
+        **os.environ,
+        "DATABASE_URL": psycopg.conninfo.make_conninfo(server, dbname=name),
+        "PORT": str(ports[0]),
+        "SANDBOX_PORT": str(ports[1]),
+        "SANDBOX_STATE": str(folder / "sandbox.json"),
+        "DEBUG": "1",
+    }
+    log = folder / "log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "run"],
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    made = Installation(f"http://127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}")
+    try:
+        wait_until_ready(made, process, log)
+        yield made
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0, log.read_text()[-3000:]
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def find_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def wait_until_ready(installation: Installation, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 90
+    while "Keepsync is running" not in log.read_text():
+        assert process.poll() is None, log.read_text()[-3000:]
+        assert time.monotonic() < deadline, log.read_text()[-3000:]
+        time.sleep(0.2)
+    assert requests.get(f"{installation.web}/readyz", timeout=5).ok
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1400, "height": 800}, locale="en-GB")
+    context.set_default_timeout(15_000)
+    page = context.new_page()
+    yield page
+    context.close()
+
+
+def take_picture(page: Page, name: str) -> None:
+    """A small picture for the README, where KEEP_PICTURES=1 asks for it."""
+    if os.environ.get("KEEP_PICTURES") == "1":
+        PICTURES.mkdir(exist_ok=True)
+        page.screenshot(path=PICTURES / f"{name}.png")

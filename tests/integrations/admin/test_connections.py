@@ -1,0 +1,238 @@
+"""Connections in the admin: added, their secrets shown once, and what the buttons do."""
+
+import re
+from typing import Any
+
+import pytest
+import responses
+from django.test import Client
+from django_q.models import OrmQ
+
+from integrations.connections import add_secret
+from integrations.models import Connection, WebhookSecret
+from tests.factories import SECRET, make_connection, make_delivery, make_payload, post_webhook
+from tests.integrations.admin.support import get_page, page_address, press, read_log, read_messages, sign_in
+
+ADDRESS = "/admin/integrations/connection/"
+BUTTONS = ["test", "pause", "resume", "disable", "add_secret", "retire_secret"]
+VIEW = "integrations.view_connection"
+
+
+def add(client: Client, **fields: str) -> Any:
+    return client.post(f"{ADDRESS}add/", {"provider": "calendar_live", "slug": "emea", **fields})
+
+
+def resting(connection: Connection, button: str) -> Connection:
+    """In a state that the button fits."""
+    if button == "resume":
+        Connection.objects.update(status="paused")
+    connection.refresh_from_db()
+    return connection
+
+
+@pytest.mark.parametrize("count", [2, 30])
+def test_the_list_needs_as_many_queries_for_thirty_rows_as_for_two(
+    count: int, admin_client: Client, django_assert_max_num_queries: Any
+) -> None:
+    for number in range(count):
+        make_connection(f"connection-{number}")
+    with django_assert_max_num_queries(6):
+        get_page(admin_client, ADDRESS)
+
+
+def test_a_new_connections_secret_is_shown_once_with_its_address(admin_client: Client, settings: Any) -> None:
+    settings.BASE_URL = "https://keepsync.example"
+    response = add(admin_client, default_region="fr", base_url="https://sandbox.example/")
+    page = response.content.decode()
+    connection = Connection.objects.get()
+    secret = WebhookSecret.objects.get().secret
+
+    assert secret in page
+    assert "https://keepsync.example/webhooks/emea/" in page
+    assert "no-store" in response["Cache-Control"]
+    assert (connection.default_region, connection.base_url) == ("FR", "https://sandbox.example")
+    for address in (page_address(connection), page_address(connection, "history"), ADDRESS, "/admin/"):
+        assert secret not in get_page(admin_client, address)
+    assert secret not in str(response.client.session.items()) + str(response.cookies)
+    assert post_webhook(make_payload(), slug="emea", secret=secret).status_code == 200
+
+
+def test_a_given_secret_and_token_are_taken(admin_client: Client) -> None:
+    page = add(admin_client, webhook_secret="whsec_given", access_token="at_given").content.decode()
+    connection = Connection.objects.get()
+
+    assert "whsec_given" in page
+    assert "at_given" not in page
+    assert connection.credentials == {"access_token": "at_given"}
+    assert "at_given" not in get_page(admin_client, page_address(connection))
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"slug": "calendar-live"}, "already exists"),
+        ({"slug": "Not A Slug"}, "lower-case letters"),
+        ({"provider": "unknown"}, "Select a valid choice"),
+        ({"default_region": "F1"}, "two letters"),
+        ({"base_url": "nowhere"}, "valid URL"),
+    ],
+)
+def test_what_is_wrong_with_a_new_connection_is_said_at_its_field(
+    fields: dict[str, str], problem: str, calendar_live: Connection, admin_client: Client
+) -> None:
+    response = add(admin_client, **fields)
+
+    assert problem in response.content.decode()
+    assert Connection.objects.count() == 1
+
+
+def test_a_change_is_seen_by_the_intake_at_once_and_leaves_slug_and_provider(
+    calendar_live: Connection, admin_client: Client
+) -> None:
+    values = {"slug": "renamed", "provider": "other", "base_url": "https://new.example", "default_region": "DE"}
+    admin_client.post(page_address(calendar_live), values)
+    before, generation = calendar_live, calendar_live.generation
+    after = Connection.objects.get()
+
+    assert (after.slug, after.provider) == (before.slug, before.provider)
+    assert (after.base_url, after.default_region) == ("https://new.example", "DE")
+    assert after.generation > generation
+    assert after.history.first().history_user.get_username() == "admin"
+
+
+def test_saving_without_a_change_changes_nothing(calendar_live: Connection, admin_client: Client) -> None:
+    before = Connection.objects.values().get()
+    admin_client.post(page_address(calendar_live), {"base_url": "", "default_region": "FR"})
+
+    assert Connection.objects.values().get() == before
+
+
+def test_a_connection_cannot_be_deleted(calendar_live: Connection, admin_client: Client) -> None:
+    assert admin_client.post(page_address(calendar_live, "delete"), {"post": "yes"}).status_code == 403
+
+
+def test_secrets_are_listed_by_age_and_never_shown(calendar_live: Connection, admin_client: Client) -> None:
+    page = get_page(admin_client, page_address(calendar_live))
+
+    assert "Webhook secrets" in page
+    assert "just now" in page
+    assert SECRET not in page
+
+
+@pytest.mark.parametrize("button", BUTTONS)
+def test_asking_for_confirmation_changes_nothing(button: str, calendar_live: Connection, admin_client: Client) -> None:
+    connection = resting(calendar_live, button)
+    before = Connection.objects.values().get()
+    page = get_page(admin_client, page_address(connection, button))
+
+    assert "Cancel" in page
+    assert Connection.objects.values().get() == before
+    assert WebhookSecret.objects.count() == 1
+    assert read_log(connection) == []
+
+
+@pytest.mark.parametrize("button", BUTTONS)
+def test_a_button_is_refused_without_permission(button: str, calendar_live: Connection) -> None:
+    connection = resting(calendar_live, button)
+    before = Connection.objects.values().get()
+    viewer = sign_in(VIEW)
+
+    assert viewer.get(page_address(connection, button)).status_code == 403
+    assert viewer.post(page_address(connection, button)).status_code == 403
+    assert viewer.get(page_address(connection)).context["actions_detail"] == []
+    assert Connection.objects.values().get() == before
+
+
+@pytest.mark.parametrize(("button", "status"), [("pause", "paused"), ("disable", "disabled")])
+def test_a_connection_is_paused_or_disabled(
+    button: str, status: str, calendar_live: Connection, admin_client: Client
+) -> None:
+    generation = calendar_live.generation
+    response = press(admin_client, calendar_live, button)
+    calendar_live.refresh_from_db()
+
+    assert calendar_live.status == status
+    assert calendar_live.generation > generation
+    assert f"is {status}" in read_messages(response)
+    assert len(read_log(calendar_live)) == 1
+
+
+def test_resume_queues_the_deliveries_that_waited(calendar_live: Connection, admin_client: Client) -> None:
+    press(admin_client, calendar_live, "pause")
+    waiting = make_delivery(calendar_live, make_payload())
+    response = press(admin_client, calendar_live, "resume")
+
+    assert "1 waiting deliveries are queued" in read_messages(response)
+    assert [row.task["args"] for row in OrmQ.objects.all()] == [(str(waiting.pk),)]
+
+
+@pytest.mark.parametrize(("button", "status"), [("pause", "disabled"), ("resume", "active"), ("disable", "disabled")])
+def test_a_button_that_does_not_fit_says_so(
+    button: str, status: str, calendar_live: Connection, admin_client: Client
+) -> None:
+    Connection.objects.update(status=status)
+
+    assert f"which is {status}" in read_messages(press(admin_client, calendar_live, button))
+    assert read_log(calendar_live) == []
+
+
+@responses.activate
+def test_the_test_button_says_what_the_provider_answers(calendar_live: Connection, admin_client: Client) -> None:
+    Connection.objects.filter(pk=calendar_live.pk).update(credentials={"access_token": "at_1"})
+    responses.get(re.compile(r"https://api\.calendar\.live/v1/calendars.*"), status=503)
+    response = press(admin_client, calendar_live, "test")
+
+    assert "calendar.live answers 503" in read_messages(response)
+
+
+def test_the_test_button_says_what_is_missing(calendar_live: Connection, admin_client: Client) -> None:
+    assert "no access token" in read_messages(press(admin_client, calendar_live, "test"))
+
+
+def test_a_second_secret_is_shown_once_and_both_verify(calendar_live: Connection, admin_client: Client) -> None:
+    response = press(admin_client, calendar_live, "add_secret")
+    secret = WebhookSecret.objects.latest("pk").secret
+
+    assert secret in response.content.decode()
+    assert secret not in get_page(admin_client, page_address(calendar_live))
+    assert read_log(calendar_live) == [("admin", "Added a webhook secret")]
+    for number, known in enumerate((SECRET, secret)):
+        assert post_webhook(make_payload(f"dlv_{number}"), secret=known).status_code == 200
+
+
+def test_an_old_secret_is_retired(calendar_live: Connection, admin_client: Client) -> None:
+    old = WebhookSecret.objects.get()
+    add_secret(calendar_live, "whsec_next")
+    response = press(admin_client, calendar_live, "retire_secret", secret=str(old.pk))
+
+    assert "is retired" in read_messages(response)
+    assert "Retired" in response.content.decode()
+    assert post_webhook(make_payload("dlv_1")).status_code == 401
+    assert post_webhook(make_payload("dlv_2"), secret="whsec_next").status_code == 200
+
+
+def test_the_last_secret_is_not_retired(calendar_live: Connection, admin_client: Client) -> None:
+    response = press(admin_client, calendar_live, "retire_secret", secret=str(WebhookSecret.objects.get().pk))
+
+    assert "the only active secret" in read_messages(response)
+    assert WebhookSecret.objects.get().retired_at is None
+
+
+def test_another_connections_secret_cannot_be_chosen(calendar_live: Connection, admin_client: Client) -> None:
+    other = make_connection("other")
+    add_secret(other)
+    chosen = other.webhook_secrets.latest("pk")
+    response = press(admin_client, calendar_live, "retire_secret", secret=str(chosen.pk))
+
+    assert "Select a valid choice" in response.content.decode()
+    assert not WebhookSecret.objects.exclude(retired_at=None).exists()
+
+
+def test_history_names_the_user_and_reverts_nothing(calendar_live: Connection, admin_client: Client) -> None:
+    press(admin_client, calendar_live, "pause")
+    page = get_page(admin_client, page_address(calendar_live, "history"))
+    version = calendar_live.history.last().pk
+
+    for shown in ("admin", "active", "paused", "A command or a job"):
+        assert shown in page
+    assert admin_client.post(f"{page_address(calendar_live, 'history')}{version}/").status_code == 403

@@ -1,0 +1,221 @@
+"""A real installation: its own database, gunicorn and qcluster, and what a test may ask them and the database."""
+
+import json
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote, urlencode
+from uuid import uuid4
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from integrations.privacy.keys import generate_key
+from tests.factories import SECRET, encode, webhook_headers
+from tests.processes.exchanges import Answer, exchange
+from tests.processes.processes import Group, run
+from tests.processes.waiting import wait_for
+
+SLUG = "calendar-live"
+UNSETTLED = ("received", "processing", "retrying")
+
+
+def database_url(server: str, name: str, **changes: str) -> str:
+    """The URL of a database of that name on the server of a libpq URL or key=value string."""
+    parts = {key: str(value) for key, value in conninfo_to_dict(server).items() if value} | changes
+    parts.pop("dbname", None)
+    return f"postgresql:///{quote(name)}?{urlencode(parts)}"
+
+
+@contextmanager
+def fresh_database(server: str) -> Iterator[str]:
+    """The URL of a new database on the server, dropped at the end."""
+    name = f"processes_{uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    try:
+        yield database_url(server, name)
+    finally:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Installation:
+    """Its secrets are its own, and those of its copies."""
+
+    url: str
+    folder: Path
+    token: str = ""
+    secrets: Mapping[str, str] = field(
+        default_factory=lambda: {
+            "SECRET_KEY": "of the tests " * 5,
+            "FIELD_ENCRYPTION_KEYS": generate_key(),
+            "BLIND_INDEX_KEY": generate_key(),
+        }
+    )
+    groups: list[Group] = field(default_factory=list)
+    webs: dict[int, Group] = field(default_factory=dict)
+    worker: Group | None = None
+    port: int = 0
+
+    @property
+    def access_log(self) -> Path:
+        """A line for each answer of a web process, which begins with `<its process id>`."""
+        return self.folder / "access.log"
+
+    # --- Processes ----------------------------------------------------------------------------------------------------
+
+    def environment(self, **changes: str) -> dict[str, str]:
+        own = {"DATABASE_URL": self.url, "DEBUG": "1", "DJANGO_SETTINGS_MODULE": "tests.processes.settings"}
+        return {**os.environ, **own, **self.secrets, **changes}
+
+    def start_group(self, name: str, arguments: list[str], environment: Mapping[str, str]) -> Group:
+        group = Group(arguments, environment, self.folder / f"{name}.log")
+        self.groups.append(group)
+        return group
+
+    def start_web(self, *, url: str | None = None, port: int | None = None) -> int:
+        """gunicorn on a free port, which is returned; the first one is where `post` and `get` go."""
+        port = port or free_port()
+        settings = {"HOST": "127.0.0.1", "PORT": str(port), "WEB_WORKERS": "2", "DATABASE_URL": url or self.url}
+        arguments = ["-m", "gunicorn", "-c", "config/gunicorn.py", "config.wsgi"]
+        access_log = ["--access-logfile", str(self.access_log), "--access-logformat", "%(p)s %(m)s %(U)s %(s)s"]
+        group = self.start_group(f"web-{port}", [*arguments, *access_log], self.environment(**settings))
+        self.webs[port] = group
+        self.port = self.port or port
+        wait_for(lambda: answers(port) or not group.is_running(), what="web answers")
+        assert group.is_running(), group.read_log()
+        return port
+
+    def start_worker(self) -> None:
+        before = self.fetch("SELECT now()")[0]
+        self.worker = self.start_group("worker", ["manage.py", "qcluster"], self.environment())
+        beat = "SELECT count(*) FROM integrations_heartbeat WHERE beat_at >= %s"
+        worker = self.worker
+        wait_for(lambda: self.fetch(beat, *before)[0][0] or not worker.is_running(), what="the worker's heartbeat")
+        assert worker.is_running(), worker.read_log()
+
+    def start(self) -> Self:
+        self.start_web()
+        self.start_worker()
+        return self
+
+    def repair(self) -> None:
+        """For the next test: what the last one left killed is started, what it left to do is done."""
+        if not self.webs[self.port].is_running():
+            self.start_web(port=self.port)
+        if self.worker is None or not self.worker.is_running():
+            self.start_worker()
+        query = """
+            SELECT count(*) FROM integrations_delivery AS delivery
+            JOIN integrations_connection AS endpoint ON endpoint.id = delivery.connection_id
+            WHERE delivery.status = ANY(%s) AND endpoint.status = 'active'
+        """
+        wait_for(lambda: not self.fetch(query, list(UNSETTLED))[0][0], what="the last test's deliveries are settled")
+
+    def stop(self) -> None:
+        for group in self.groups:
+            group.stop()
+
+    def manage(self, *arguments: str, **variables: str) -> str:
+        """The standard output of a `manage.py` command, which must succeed."""
+        done = run(["manage.py", *arguments], self.environment(**variables))
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    # --- Requests -----------------------------------------------------------------------------------------------------
+
+    def post(self, payload: Any, *, slug: str = SLUG, secret: str = SECRET, port: int | None = None) -> Answer:
+        """A signed webhook over a connection of its own."""
+        body = encode(payload)
+        headers = webhook_headers(body, payload["id"], secret)
+        return exchange(port or self.port, "POST", f"/webhooks/{slug}/", body=body, headers=headers)
+
+    def get(self, path: str) -> Answer:
+        return exchange(self.port, "GET", path, headers={"Authorization": f"Token {self.token}"})
+
+    def list_all(self, name: str, **filters: str) -> list[dict[str, Any]]:
+        """All pages of a list of the REST API, oldest first."""
+        rows: list[dict[str, Any]] = []
+        path: str | None = f"/api/{name}/?{urlencode({'page_size': '200', **filters})}"
+        while path:
+            answer = self.get(path)
+            assert answer.status == 200, answer
+            page = answer.json()
+            rows += page["results"]
+            path = page["next"] and page["next"].partition(f":{self.port}")[2]
+        return rows[::-1]
+
+    # --- The database -------------------------------------------------------------------------------------------------
+
+    def fetch(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            return connection.execute(query, values).fetchall()
+
+    def delivery(self, delivery_id: str) -> dict[str, Any]:
+        [delivery] = self.list_all("deliveries", delivery_id=delivery_id)
+        return delivery
+
+    def attempts(self, delivery_id: str) -> list[tuple[str, str]]:
+        """Outcome and worker of each attempt, the first one first."""
+        query = """
+            SELECT outcome, worker FROM integrations_attempt AS attempt
+            JOIN integrations_delivery AS delivery ON delivery.id = attempt.delivery_id
+            WHERE delivery.delivery_id = %s ORDER BY number
+        """
+        return [(outcome, worker) for outcome, worker in self.fetch(query, delivery_id)]
+
+    def wait_until_settled(self, *ids: str, deadline_s: float = 60) -> None:
+        """Until every one of these deliveries is stored and nothing is left to do for it."""
+        query = "SELECT count(*) FROM integrations_delivery WHERE delivery_id = ANY(%s) AND NOT status = ANY(%s)"
+        settled = [list(ids), list(UNSETTLED)]
+        wait_for(
+            lambda: self.fetch(query, *settled)[0][0] == len(ids),
+            what=f"{len(ids)} deliveries are settled",
+            deadline_s=deadline_s,
+        )
+
+    @contextmanager
+    def locked(self, table: str) -> Iterator[None]:
+        """Nobody can write to the table meanwhile: who tries stands still, in the middle of a transaction."""
+        with psycopg.connect(self.url) as connection:
+            connection.execute(sql.SQL("LOCK TABLE {} IN EXCLUSIVE MODE").format(sql.Identifier(table)))
+            yield
+
+    def wait_until_blocked(self, table: str) -> None:
+        query = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = %s::regclass"
+        wait_for(lambda: self.fetch(query, table)[0][0], what=f"somebody waits for {table}")
+
+
+def answers(port: int) -> bool:
+    try:
+        return exchange(port, "GET", "/healthz").status == 200
+    except OSError:
+        return False
+
+
+def prepare(installation: Installation) -> Installation:
+    """Tables, an administrator with a token, and a connection to calendar.live."""
+    installation.manage("migrate", "--verbosity", "0")
+    user = {"DJANGO_SUPERUSER_PASSWORD": uuid4().hex, "DJANGO_SUPERUSER_EMAIL": "admin@keepsync.example"}
+    installation.manage("createsuperuser", "--noinput", "--username", "admin", **user)
+    printed = installation.manage("drf_create_token", "admin")
+    installation.token = printed.partition("token ")[2].split()[0]
+    added = installation.manage(
+        "connection", "add", "calendar_live", "--slug", SLUG, "--webhook-secret", SECRET,
+        "--option", "default_region=FR", "--json",
+    )  # fmt: skip
+    assert json.loads(added)["slug"] == SLUG
+    return installation

