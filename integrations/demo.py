@@ -12,7 +12,7 @@ from integrations.connections import add_connection
 from integrations.models import Connection, Delivery, WebhookSecret
 
 SLUG = "calendar-live"
-USERNAME, PASSWORD = "admin", "keepsync"  # noqa: S105
+USERNAME, PASSWORD = "admin", "keepsync"
 ACCESS_TOKEN = "sandbox-access-token"  # noqa: S105
 PEOPLE = (
     {"full_name": "Zoë Okafor", "email": "zoe.okafor@example.com", "phone": "06 12 34 56 78", "company": "Okafor SARL"},

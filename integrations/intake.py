@@ -251,7 +251,7 @@ def count_rejection(connection_id: int, now: datetime) -> int:
 
 
 def verify_again(delivery: Delivery) -> None:
-    """Take a rejected request in after all, now that the secret is right. Raises RejectedError where it still is not."""
+    """Take a rejected request in after all, now that its secret is known. Raises RejectedError where it is not."""
     request = IncomingRequest(delivery.headers, bytes(delivery.body))
     endpoint = load_endpoint(delivery.connection.slug)
     if not endpoint.adapter.verify(request, endpoint.secrets):

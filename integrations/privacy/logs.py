@@ -6,7 +6,6 @@ import re
 import traceback
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 # What code may pass as `extra=`; everything else is left out.
 ALLOWED_EXTRAS = (
@@ -16,22 +15,21 @@ ALLOWED_EXTRAS = (
 # What stands behind an address's question mark is what somebody was looking for.
 QUERY = re.compile(r"\?[^\s\"']+")
 EMAIL = re.compile(r"[^\s@\"'<>(),;:]+@[^\s@\"'<>(),;:]+")
-LONG_NUMBER = re.compile(r"\+?\d[\d ().-]{6,}\d")
+# The ids of our own rows stay, which are what a line is looked up by.
+LONG_NUMBER = re.compile(r"(\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b)|\+?\d[\d ().-]{6,}\d")
 SECRET = re.compile(r"\b(?:whsec_|sk_|rk_|xox[a-z]-|Bearer |Token )\S+")
 
 
 def scrub(text: str) -> str:
     """For text that other code wrote: e-mail addresses, long numbers and things that look like secrets go."""
-    for pattern in (QUERY, SECRET, EMAIL, LONG_NUMBER):
+    for pattern in (QUERY, SECRET, EMAIL):
         text = pattern.sub("[redacted]", text)
-    return text
+    return LONG_NUMBER.sub(lambda match: match[1] or "[redacted]", text)
 
 
 def scrub_extra(value: Any) -> Any:
     """Numbers and booleans as they are, everything else as text."""
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    return str(value) if isinstance(value, UUID) else scrub(str(value))
+    return value if value is None or isinstance(value, bool | int | float) else scrub(str(value))
 
 
 def describe_exception(error: BaseException) -> dict[str, Any]:

@@ -22,7 +22,7 @@ START_TIMEOUT_S = 60
 
 class Command(BaseCommand):
     help = "Start web, worker and sandbox on this machine, with demo data. Ctrl-C stops all of it."
-    requires_system_checks: list[str] = []  # noqa: RUF012
+    requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DEBUG:
