@@ -13,7 +13,6 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 from drf_spectacular.utils import extend_schema
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.permissions import AllowAny
@@ -91,12 +90,6 @@ class WebhookView(APIView):
         """Another method is no webhook: it is refused before its signature is looked at, and is not kept."""
         if request.method != "POST":
             self.http_method_not_allowed(request, *args, **kwargs)
-        super().initial(request, *args, **kwargs)
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Before the signature is asked for: a browser's GET is no webhook, and nothing to keep."""
-        if request.method != "POST":
-            raise MethodNotAllowed(str(request.method))
         super().initial(request, *args, **kwargs)
 
     @extend_schema(exclude=True)

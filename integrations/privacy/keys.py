@@ -1,7 +1,6 @@
 """Key material in the environment: `id:base64 of 32 bytes`."""
 
 import base64
-import binascii
 import re
 import secrets
 
@@ -29,7 +28,7 @@ def parse_keys(text: str) -> dict[str, bytes]:
         key_id, _, encoded = item.strip().partition(":")
         try:
             key = base64.b64decode(encoded, validate=True)
-        except binascii.Error:
+        except ValueError:
             key = b""
         if not KEY_ID.fullmatch(key_id) or len(key) != KEY_BYTES:
             raise ValueError(f"key {number} is not `id:base64 of {KEY_BYTES} bytes`.")

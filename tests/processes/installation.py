@@ -29,7 +29,7 @@ def database_url(server: str, name: str, **changes: str) -> str:
     """The URL of a database of that name on the server of a libpq URL or key=value string."""
     parts = {key: str(value) for key, value in conninfo_to_dict(server).items() if value} | changes
     parts.pop("dbname", None)
-    return f"postgresql:///{quote(name)}?{urlencode(parts)}"
+    return f"postgresql:///{quote(name)}?{urlencode(parts, quote_via=quote)}"
 
 
 @contextmanager
@@ -53,7 +53,7 @@ def free_port() -> int:
 
 @dataclass
 class Installation:
-    """Its secrets are its own, and those of its copies."""
+    """One database, its secrets, and the processes that run on it."""
 
     url: str
     folder: Path
@@ -195,7 +195,10 @@ class Installation:
             yield
 
     def wait_until_blocked(self, table: str) -> None:
-        query = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = %s::regclass"
+        query = """
+            SELECT count(*) FROM pg_locks AS lock JOIN pg_database AS here ON here.oid = lock.database
+            WHERE NOT granted AND relation = %s::regclass AND datname = current_database()
+        """
         wait_for(lambda: self.fetch(query, table)[0][0], what=f"somebody waits for {table}")
 
 
