@@ -17,9 +17,8 @@ from enum import StrEnum
 from uuid import UUID
 
 import psycopg
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 from django.db import connection as database
-from django.db.models import Q
 from django.utils import timezone
 from django_q.conf import Conf
 from uuid_utils.compat import uuid7
@@ -257,16 +256,16 @@ def verify_again(delivery: Delivery) -> None:
     if not endpoint.adapter.verify(request, endpoint.secrets):
         raise SignatureError("No active secret of the connection signed this request.")
     envelope = endpoint.adapter.read_envelope(request)
-    known = Delivery.objects.filter(~Q(status="rejected"), connection=delivery.connection)
-    if known.filter(delivery_id=envelope.delivery_id).exists():
-        raise ReusedIdError("A delivery with this id has been accepted already: discard this request.")
-    now = timezone.now()
-    Delivery.objects.filter(pk=delivery.pk, status=Delivery.Status.REJECTED).update(
-        status=Delivery.Status.RECEIVED,
-        delivery_id=envelope.delivery_id,
-        event_type=envelope.event_type,
-        subject=envelope.subject,
-        cause="",
-        error="",
-        queued_at=now,
-    )
+    try:
+        with transaction.atomic():
+            Delivery.objects.filter(pk=delivery.pk, status=Delivery.Status.REJECTED).update(
+                status=Delivery.Status.RECEIVED,
+                delivery_id=envelope.delivery_id,
+                event_type=envelope.event_type,
+                subject=envelope.subject,
+                cause="",
+                error="",
+                queued_at=timezone.now(),
+            )
+    except IntegrityError as error:
+        raise ReusedIdError("A delivery with this id has been accepted already: discard this request.") from error

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
@@ -32,7 +33,7 @@ def calendar_live(db: None) -> Connection:
 
 
 @pytest.fixture
-def api(admin_user: object) -> APIClient:
+def api(admin_user: User) -> APIClient:
     """A client with an administrator's token."""
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Token {Token.objects.create(user=admin_user).key}")

@@ -4,6 +4,7 @@ import copy
 import hashlib
 import hmac
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def webhook_headers(body: bytes, delivery_id: str, secret: str = SECRET) -> dict
 
 
 def post_webhook(
-    payload: Any, *, slug: str = "calendar-live", secret: str = SECRET, headers: dict[str, str] | None = None
+    payload: Any, *, slug: str = "calendar-live", secret: str = SECRET, headers: Mapping[str, str | None] | None = None
 ) -> Any:
     """Django's response to a signed webhook. `headers` replace the usual ones; a None value leaves one out."""
     body = encode(payload)

@@ -145,6 +145,7 @@ def test_an_unexpected_error_is_a_bug_whose_message_is_not_stored(delivery: Deli
     assert process(delivery.pk) is not None
     delivery.refresh_from_db()
     attempt = delivery.tries.get()
+    assert attempt.trace
     assert (delivery.status, delivery.cause) == (Status.RETRYING, "bug")
     assert "ValueError" in delivery.error
     assert "zoe" not in str((delivery.error, attempt.error, attempt.trace))

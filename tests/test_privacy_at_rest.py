@@ -1,0 +1,188 @@
+"""Nobody's data stands in clear in the database or in the log, whatever way it came in."""
+
+import io
+import json
+import logging
+import re
+from urllib.parse import quote
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.db import connection
+from django.test import Client
+from django_q.models import OrmQ
+from django_q.signing import SignedPackage
+from rest_framework.test import APIClient
+
+from bookings.models import Meeting
+from contacts.models import Contact
+from contacts.normalisation import normalise_email, normalise_phone
+from integrations.jobs import process_delivery, queue_deliveries
+from integrations.models import Delivery
+from integrations.privacy.logs import RedactedJsonFormatter
+from tests.factories import SAMPLES, SECRET, make_connection, make_payload, post_webhook, read_sample, receive
+
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
+
+CREDENTIALS = {
+    "access_token": "tok-access-1c0ffee1",
+    "refresh_token": "tok-refresh-1c0ffee2",
+    "client_secret": "client-secret-1c0ffee3",
+    "api_key": "api-key-1c0ffee4",
+    "bot_token": "xoxb-bot-1c0ffee5",
+}
+EDIT = {
+    "full_name": "Zoë Quillfeather",
+    "company": "Marmalade & Daughters",
+    "notes": "Prefers Portuguese, +351 912 345 678",
+}
+
+
+# --- What must not be found ------------------------------------------------------------------------------------------
+
+
+def find_people(value):
+    """Every object of a payload that describes somebody."""
+    if isinstance(value, dict):
+        if "email" in value or "owner_email" in value:
+            yield value
+        for child in value.values():
+            yield from find_people(child)
+    if isinstance(value, list):
+        for child in value:
+            yield from find_people(child)
+
+
+def list_needles():
+    needles = {SECRET, *CREDENTIALS.values(), EDIT["company"], EDIT["notes"], "912 345 678"}
+    people = [person for path in SAMPLES for person in find_people(json.loads(path.read_text()))]
+    for person in [*people, EDIT]:
+        name = person.get("full_name") or ""
+        needles |= {name, *re.findall(r"\w{4,}", name), person.get("company")}
+        for email in filter(None, (person.get("email"), person.get("owner_email"))):
+            needles |= {email.strip(), normalise_email(email)}
+        if phone := person.get("phone"):
+            e164 = normalise_phone(phone, person["country"])
+            needles |= {phone, e164, e164.removeprefix("+")}
+    return needles - {"", None}
+
+
+def list_spellings(needle):
+    """The ways in which a text may stand somewhere, in lower case."""
+    escaped = json.dumps(needle)[1:-1]
+    return {spelling.lower().encode() for spelling in (needle, escaped, quote(needle), quote(needle, safe="@"))}
+
+
+def find_in(haystack, needles):
+    haystack = haystack.lower()
+    return {needle for needle in needles if any(spelling in haystack for spelling in list_spellings(needle))}
+
+
+def fold(data):
+    """Bytes with their letters in lower case, as far as they are text."""
+    return data.decode("utf-8", "surrogateescape").lower().encode("utf-8", "surrogateescape")
+
+
+# --- Where it is looked for ------------------------------------------------------------------------------------------
+
+
+def read_database():
+    """Table → everything in it as bytes: the rows as text, and each binary column as it is."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'")
+        tables = [name for (name,) in cursor.fetchall()]
+        found = {}
+        for table in tables:
+            cursor.execute(f'SELECT "{table}"::text, "{table}".* FROM "{table}"')
+            values = [value for row in cursor.fetchall() for value in row]
+            found[table] = b"\n".join(
+                bytes(value) if isinstance(value, bytes | memoryview) else str(value).encode() for value in values
+            )
+    return found
+
+
+def read_packed():
+    """What stands encoded in the queue and in the sessions."""
+    jobs = [repr(SignedPackage.loads(row.payload)) for row in OrmQ.objects.all()]
+    sessions = [repr(row.get_decoded()) for row in Session.objects.all()]
+    assert jobs
+    assert sessions
+    return "\n".join(jobs + sessions).encode()
+
+
+@pytest.fixture
+def log():
+    """What the configured handler writes, through its own formatter."""
+    (handler,) = [each for each in logging.getLogger().handlers if isinstance(each.formatter, RedactedJsonFormatter)]
+    stream = io.StringIO()
+    before = handler.setStream(stream)
+    yield stream
+    handler.setStream(before)
+
+
+# --- What happens ----------------------------------------------------------------------------------------------------
+
+
+def fail_with_a_name(*args):
+    raise ValueError("Zoë Okafor <zoe.okafor@example.com> cannot be kept")
+
+
+def live_a_day(admin_client, api, monkeypatch):
+    """Every sample, a repeat, refused requests, dead letters, an unforeseen error, look-ups, and an edit by hand."""
+    make_connection(options={**CREDENTIALS, "default_region": "FR"})
+    for path in SAMPLES:
+        receive(read_sample(path.stem))
+    sample = read_sample("event_created")
+    post_webhook(sample)
+    assert post_webhook({**sample, "id": "dlv_bad"}, secret="wrong").status_code == 401
+    assert post_webhook({**sample, "data": 7, "id": "dlv_form"}).status_code == 400
+    assert receive(make_payload("dlv_dead", timezone="Zoë Okafor")).status == "dead"
+    assert receive(make_payload("dlv_rule", recurrence={"rrule": "zoe.okafor@example.com"})).status == "dead"
+    with monkeypatch.context() as patched:
+        patched.setattr("bookings.upserts.upsert_contacts", fail_with_a_name)
+        assert receive(make_payload("dlv_bug", version=9)).cause == "bug"
+    process_delivery(str(Delivery.objects.get(delivery_id="dlv_bug").pk))
+    queue_deliveries([Delivery.objects.get(delivery_id="dlv_dead").pk])
+    look_around(admin_client, api)
+    edit_by_hand(admin_client)
+
+
+def look_around(admin_client, api):
+    for address in ("contacts/?email=zoe.okafor@example.com", "contacts/?phone=+33612345678", "meetings/?x=Okafor"):
+        api.get(f"/api/{address}")
+    APIClient().get("/api/contacts/?email=zoe.okafor%40example.com", headers={"Authorization": "Token Okafor"})
+    Client().get("/Okafor@example.com/?q=zoe.okafor@example.com")
+    for address in ("contacts/contact/?q=Okafor", "contacts/contact/?q=zoe.okafor@example.com", "bookings/meeting/"):
+        assert admin_client.get(f"/admin/{address}").status_code == 200
+    for row in (*Contact.objects.all(), *Meeting.objects.all(), *Delivery.objects.all()):
+        address = f"/admin/{row._meta.app_label}/{row._meta.model_name}/{row.pk}/change/"
+        assert admin_client.get(address).status_code == 200
+
+
+def edit_by_hand(admin_client):
+    contact = next(each for each in Contact.objects.all() if each.full_name == "Zoë Okafor")
+    form = {**EDIT, "country": "FR", "timezone": "Europe/Paris", "lead_status": "qualified", "owner": ""}
+    address = f"/admin/contacts/contact/{contact.pk}/change/"
+    assert admin_client.post(address, form).status_code == 302
+    contact.refresh_from_db()
+    assert (contact.full_name, contact.notes) == (EDIT["full_name"], EDIT["notes"])
+
+
+def test_nothing_private_stands_in_clear_in_the_database_or_in_the_log(admin_client, api, monkeypatch, log):
+    live_a_day(admin_client, api, monkeypatch)
+    needles = list_needles()
+    assert {"Okafor", "zoe.okafor@example.com", "lea.martin@acme.example", "+33612345678", "田中 芽衣"} <= needles
+    found = {table: find_in(fold(content), needles) for table, content in read_database().items()}
+    assert {table: sorted(leaked) for table, leaked in found.items() if leaked} == {}
+    assert {"contacts_historicalcontact", "django_admin_log", "integrations_delivery", "django_session"} <= found.keys()
+    assert find_in(fold(read_packed()), needles) == set()
+    lines = log.getvalue()
+    assert find_in(fold(lines.encode()), needles) == set()
+    assert {"webhook rejected", "delivery failed"} <= {json.loads(line)["message"] for line in lines.splitlines()}
+
+
+def test_search_would_find_what_stands_in_clear():
+    for spelling in ("Zoë Okafor", "ZOË OKAFOR", "Zo\\u00eb Okafor", "Zo%C3%AB%20Okafor"):
+        assert "Zoë Okafor" in find_in(fold(spelling.encode()), {"Zoë Okafor"})
+    Contact.objects.create(full_name="x", country="", lead_source="Okafor")
+    assert find_in(fold(read_database()["contacts_contact"]), {"Okafor"}) == {"Okafor"}
