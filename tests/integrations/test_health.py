@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connections
 from django.test import Client
 from django.utils import timezone
 
@@ -39,7 +39,7 @@ def test_readyz_is_503_when_the_database_is_away(client: Client, monkeypatch: py
         raise OperationalError("connection refused")
 
     monkeypatch.setattr(views, "find_problems", fail)
-    monkeypatch.setattr(views.connections["default"], "close", lambda: None)
+    monkeypatch.setattr(connections["default"], "close", lambda: None)
     response = client.get("/readyz")
     assert (response.status_code, response.json()["problems"]) == (503, ["The database is away."])
 

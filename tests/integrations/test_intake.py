@@ -17,6 +17,7 @@ from integrations.connections import add_secret, retire_secret, set_status
 from integrations.deliveries import process
 from integrations.exceptions import ReusedIdError, SignatureError
 from integrations.models import Connection, Delivery, WebhookSecret
+from integrations.providers.base import IncomingRequest
 from tests.factories import CONTRACT, SECRET, encode, make_connection, make_payload, post_webhook, read_sample, sign
 
 VECTORS = json.loads((CONTRACT / "signature_vectors.json").read_text())
@@ -108,7 +109,13 @@ def nested(levels: int) -> bytes:
     return b'{"id":"dlv_1","type":"x","created_at":"","account_id":"","data":{"a":' + inner + b"}}"
 
 
-ENVELOPE: dict[str, Any] = {"id": "dlv_1", "type": "ping", "created_at": "2026-11-20T08:00:00Z", "account_id": "acct", "data": {}}
+ENVELOPE: dict[str, Any] = {
+    "id": "dlv_1",
+    "type": "ping",
+    "created_at": "2026-11-20T08:00:00Z",
+    "account_id": "acct",
+    "data": {},
+}
 MALFORMED: dict[str, Any] = {
     "not JSON": b"{",
     "empty": b"",
@@ -260,7 +267,7 @@ def test_a_rejected_request_that_came_again_meanwhile_is_not_taken_in_twice(cale
 def test_a_batch_stores_each_row_and_counts_the_repeats_inside_it(calendar_live: Connection) -> None:
     endpoint = intake.load_endpoint("calendar-live")
     requests = [
-        intake.IncomingRequest({"x-cl-delivery-id": delivery_id}, encode({**ENVELOPE, "id": delivery_id}))
+        IncomingRequest({"x-cl-delivery-id": delivery_id}, encode({**ENVELOPE, "id": delivery_id}))
         for delivery_id in ("dlv_1", "dlv_2", "dlv_1", "dlv_1")
     ]
     rows = [intake.make_row(endpoint, endpoint.adapter.read_envelope(request), request) for request in requests]
