@@ -5,14 +5,16 @@ from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from simple_history.models import HistoricalRecords
 
+from contacts import upserts
 from contacts.claims import Person, Source
 from contacts.models import CandidatePair, Contact, Identifier
 from contacts.upserts import upsert_contact
+from integrations.exceptions import TransientError
 from integrations.models.provenance import current_delivery
 from tests.factories import make_connection
 
@@ -260,6 +262,7 @@ states = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(numbered=states.map(lambda found: list(enumerate(found))).flatmap(lambda found: st.permutations(found)))
 @settings(derandomize=True, deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_states_of_a_person_end_the_same_in_any_order_of_arrival(meet, numbered):
@@ -316,6 +319,31 @@ def test_new_contact_has_one_row_of_history_and_the_same_state_adds_none(meet):
     assert Identifier.history.count() == 3
     zoe.refresh_from_db()
     assert zoe.updated_at == before
+
+
+@pytest.mark.parametrize("failures", [1, 2])
+def test_identifier_that_was_taken_meanwhile_makes_the_upsert_start_anew(meet, monkeypatch, failures):
+    broken = iter(range(failures))
+    real = upserts.take
+
+    def take(contact, claim):
+        if next(broken, None) is not None:
+            raise IntegrityError("identifier_held_once")
+        real(contact, claim)
+
+    monkeypatch.setattr(upserts, "take", take)
+    assert emails(meet("att_1", "zoe@x.example")) == ["zoe@x.example"]
+    assert Contact.objects.count() == Contact.history.count() == 1
+
+
+def test_upsert_that_meets_a_conflict_each_time_is_tried_again_later(meet, monkeypatch):
+    def take(contact, claim):
+        raise IntegrityError("identifier_held_once")
+
+    monkeypatch.setattr(upserts, "take", take)
+    with pytest.raises(TransientError):
+        meet("att_1", "zoe@x.example")
+    assert not Contact.objects.exists()
 
 
 def test_upsert_of_a_known_person_takes_few_queries(meet, django_assert_max_num_queries):
