@@ -8,7 +8,7 @@ from rest_framework.routers import SimpleRouter
 
 from bookings.api import AvailabilityView, MeetingViewSet
 from contacts.api import CandidatePairViewSet, ContactViewSet
-from integrations.api import DeliveryViewSet
+from integrations.api import DeliveryViewSet, UnknownAddressView
 
 router = SimpleRouter()
 router.register("contacts", ContactViewSet, basename="contact")
@@ -21,6 +21,7 @@ api = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     *router.urls,
+    path("<path:rest>/", UnknownAddressView.as_view()),
 ]
 
 urlpatterns = [

@@ -6,10 +6,12 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
 from django.utils.dateparse import parse_datetime
+from drf_spectacular.utils import extend_schema
 from rest_framework import exceptions, serializers, viewsets
 from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import exception_handler
+from rest_framework.views import APIView, exception_handler
 
 from integrations.exceptions import RejectedError, UnstoredError
 from integrations.models import Delivery
@@ -59,6 +61,16 @@ def answer(
 
 def body(code: str, message: str, field: str | None) -> dict[str, str]:
     return {"code": code, "message": message} | ({"field": field} if field else {})
+
+
+class UnknownAddressView(APIView):
+    """Every other address below /api/: 404 in the API's error form, also where Django would show its own page."""
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request, **_: Any) -> Response:
+        raise exceptions.NotFound("There is nothing at this address: see /api/docs/.")
+
+    post = put = patch = delete = get
 
 
 class ReadViewSet(viewsets.ReadOnlyModelViewSet):

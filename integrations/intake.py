@@ -95,7 +95,8 @@ _endpoints: dict[str, Endpoint] = {}
 
 def load_endpoint(slug: str) -> Endpoint:
     """Raises UnstoredError (404) where the connection is unknown or disabled."""
-    rows = list(
+    # The database cannot be asked for a text with a NUL character.
+    rows = "\0" not in slug and list(
         Connection.objects.filter(slug=slug)
         .exclude(status=Connection.Status.DISABLED)
         .values_list("pk", "provider", "generation", "webhook_secrets__secret", "webhook_secrets__retired_at")

@@ -132,3 +132,9 @@ def test_schema_names_the_fields_of_the_design(api):
 @pytest.mark.django_db
 def test_webhook_address_needs_no_token(calendar_live):
     assert receive(read_sample("ping")).status == "processed"
+
+
+def test_an_unknown_address_is_404_in_the_error_form_and_a_missing_slash_is_added(api: APIClient) -> None:
+    response = api.get("/api/nothing/here/")
+    assert (response.status_code, response.json()["code"]) == (404, "not_found")
+    assert api.get("/api/contacts", follow=True).status_code == 200

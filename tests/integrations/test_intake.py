@@ -176,12 +176,20 @@ def test_a_body_over_the_limit_is_413_and_one_at_the_limit_is_not() -> None:
 
 
 def test_an_unknown_or_disabled_connection_is_404_and_nothing_is_stored(calendar_live: Connection) -> None:
-    assert post_webhook(ENVELOPE, slug="nobody").status_code == 404
+    for slug in ("nobody", "n%00body", "ünknown"):
+        assert post_webhook(ENVELOPE, slug=slug).status_code == 404
     assert post_webhook(ENVELOPE).status_code == 200
     set_status(calendar_live, Connection.Status.DISABLED)
     response = post_webhook({**ENVELOPE, "id": "dlv_2"})
     assert (response.status_code, response.json()["code"]) == (404, "unknown_connection")
     assert Delivery.objects.count() == 1
+
+
+def test_the_address_without_its_last_slash_is_the_same() -> None:
+    body = encode(ENVELOPE)
+    headers = {"X-CL-Delivery-ID": "dlv_1", "X-CL-Signature": sign(body)}
+    response = Client().post("/webhooks/calendar-live", data=body, content_type="application/json", headers=headers)
+    assert response.json() == {"status": "accepted"}
 
 
 def test_a_disabled_connection_is_seen_however_it_was_disabled() -> None:

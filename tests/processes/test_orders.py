@@ -1,5 +1,6 @@
 """Duplicates, disorder and simultaneity at a real server: all ends as if it had come in order, once."""
 
+import copy
 import json
 import random
 from collections import Counter, defaultdict
@@ -11,12 +12,22 @@ from typing import Any
 import pytest
 
 from tests.processes.installation import SLUG, Installation
-from tests.processes.samples import Payload, next_tag, read_event_id, read_samples, read_tag, retell, untell
+from tests.processes.samples import (
+    Payload,
+    make_booking,
+    next_tag,
+    read_event_id,
+    read_samples,
+    read_tag,
+    retell,
+    untell,
+)
 
 pytestmark = pytest.mark.slow
 
 THREADS = 8
 SEED = 20261124
+PEOPLE = 25
 CALL, WEBINAR = "ev_9f27c1", "ev_web_77"
 
 type Story = dict[str, list[Payload]]
@@ -94,6 +105,34 @@ def test_every_order_twice_at_once_ends_as_in_order_once(installation: Installat
     assert len(stories) == 24
     for story in stories.values():
         assert story == expected
+
+
+@pytest.mark.parametrize("is_known_attendee", [True, False])
+def test_new_person_of_four_bookings_is_one_contact(installation: Installation, is_known_attendee: bool) -> None:
+    """Under one attendee id, or under four and known by e-mail and phone only."""
+    bookings = [make_booking() for _ in range(PEOPLE)]
+    messages = [rebook(booking, number, is_known_attendee) for booking in bookings for number in range(4)]
+    post_all(installation, messages)
+    installation.wait_until_settled(*(message["id"] for message in messages))
+    expected = {booking["id"].removeprefix("dlv_0001-") for booking in bookings}
+    contacts = [row for row in installation.list_all("contacts") if read_tag(row) in expected]
+    assert sorted(map(read_tag, contacts)) == sorted(expected)
+    assert {(len(contact["emails"]), len(contact["phones"])) for contact in contacts} == {(1, 1)}
+    meetings = [row for row in installation.list_all("meetings") if read_tag(row) in expected]
+    held = Counter(attendee["contact"] for meeting in meetings for attendee in meeting["attendees"])
+    assert held == {contact["id"]: 4 for contact in contacts}
+
+
+def rebook(booking: Payload, number: int, is_known_attendee: bool) -> Payload:
+    """The same person's booking of another event."""
+    other = copy.deepcopy(booking)
+    event = other["data"]["event"]
+    other["id"] += f"-{number}"
+    event["id"] += f"-{number}"
+    event["uid"] = f"{number}-{event['uid']}"
+    if not is_known_attendee:
+        event["attendees"][0]["id"] += f"-{number}"
+    return other
 
 
 def assert_each_worked_on_once(installation: Installation, ids: set[str]) -> None:
