@@ -12,8 +12,8 @@ timeout = 30
 control_socket_disable = True
 graceful_timeout = 20
 keepalive = 15
-max_requests = 50_000
-max_requests_jitter = 5_000
+# The kernel spreads connections over the workers; else the one that is quicker to accept takes most of them.
+reuse_port = True
 # The path without its query, which may hold an e-mail address.
 access_log_format = "%(m)s %(U)s %(s)s %(B)s bytes %(M)s ms"
 accesslog = "-" if os.environ.get("ACCESS_LOG") == "1" else None

@@ -4,13 +4,16 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
+from django.core.signing import TimestampSigner
 from django.utils import timezone
 from django_q.conf import Conf
 from django_q.models import OrmQ
-from django_q.signing import SignedPackage
+from django_q.signing import PickleSerializer
 from uuid_utils.compat import uuid7
 
 PROCESS_DELIVERY = "integrations.jobs.process_delivery"
+# What django-q2's SignedPackage makes for each package anew.
+SIGNER = TimestampSigner(key=Conf.SECRET_KEY, salt=Conf.PREFIX)
 
 
 def package_job(job: str, *args: Any) -> str:
@@ -25,7 +28,7 @@ def package_job(job: str, *args: Any) -> str:
         "started": timezone.now(),
         "ack_failure": True,
     }
-    return str(SignedPackage.dumps(task))
+    return SIGNER.sign_object(task, serializer=PickleSerializer)
 
 
 def enqueue(job: str, *args: Any, delay_s: float = 0) -> None:

@@ -12,7 +12,7 @@ MAX_DIGITS = 1000
 def parse_json(body: bytes) -> Any:
     """Raises MalformedError for what is not UTF-8 JSON (NaN and Infinity are not) or nested over 100 levels deep."""
     try:
-        value = json.loads(body.decode(), parse_constant=refuse_constant, parse_int=parse_int)
+        value = DECODER.decode(body.decode())
     except (ValueError, RecursionError) as error:
         raise MalformedError("The body is not UTF-8 JSON, or is nested too deeply.", field="body") from error
     # Brackets bound the depth from above and are quick to count.
@@ -37,3 +37,6 @@ def depth_of(value: Any) -> int:
         depth += 1
         level = [child for item in level for child in (item.values() if isinstance(item, dict) else item)]
     return depth
+
+
+DECODER = json.JSONDecoder(parse_constant=refuse_constant, parse_int=parse_int)
