@@ -121,14 +121,14 @@ DATABASES = {
 }
 
 # A job may run for TIMEOUT; a delivery is leased a little longer; a lost job comes again after RETRY.
-JOB_TIMEOUT_S = 30
-DELIVERY_LEASE_S = 40
+JOB_TIMEOUT_S = 20
+DELIVERY_LEASE_S = 25
 Q_CLUSTER = {
     "name": "keepsync",
     "orm": "default",
     "workers": env.read_int("Q_WORKERS", default=2, minimum=1, maximum=64),
     "timeout": JOB_TIMEOUT_S,
-    "retry": 50,
+    "retry": 30,
     "ack_failures": True,
     # Our own Attempt rows are the record. Above -1, each finished task locks hundreds of rows.
     "save_limit": -1,

@@ -17,8 +17,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
-from django.db.models import CharField, F, Min, Q, QuerySet, Value
-from django.db.models.functions import Cast, Coalesce, NullIf
+from django.db.models import F, Min, Q, QuerySet
 from django.utils import timezone
 from django_q.models import OrmQ
 
@@ -209,11 +208,10 @@ DISCARDABLE = {Status.DEAD, Status.RETRYING, Status.REJECTED}
 def replay(deliveries: QuerySet[Delivery]) -> list[uuid.UUID]:
     """Make deliveries due again, with a new retry schedule. Returns the ids to queue; others are left as they are.
 
-    A rejected request that was discarded was never verified, and is never worked on.
+    A refused request is never worked on, also where it was discarded.
     """
     with transaction.atomic():
-        verified = deliveries.filter(status__in=REPLAYABLE).exclude(status=Status.DISCARDED, attempts=0)
-        rows = verified.order_by("id").select_for_update(of=("self",))
+        rows = deliveries.filter(status__in=REPLAYABLE, is_accepted=True).order_by("id").select_for_update(of=("self",))
         ids = list(rows.values_list("pk", flat=True))
         Delivery.objects.filter(pk__in=ids).update(
             status=Status.RECEIVED,
@@ -230,11 +228,7 @@ def discard(delivery: Delivery, reason: str) -> None:
     if not reason.strip():
         raise StateError("Say why the delivery is discarded.")
     closed = Delivery.objects.filter(pk=delivery.pk, status__in=DISCARDABLE).update(
-        status=Status.DISCARDED,
-        discard_reason=reason.strip()[:ERROR_LENGTH],
-        next_attempt_at=None,
-        # A rejected request has no id of its sender, and those that are not rejected must differ.
-        delivery_id=Coalesce(NullIf("delivery_id", Value("")), Cast("id", CharField())),
+        status=Status.DISCARDED, discard_reason=reason.strip()[:ERROR_LENGTH], next_attempt_at=None
     )
     if not closed:
         raise StateError(f"A delivery that is {delivery.status} cannot be discarded.")

@@ -29,6 +29,7 @@ from uuid_utils.compat import uuid7
 from integrations.combining import Combiner
 from integrations.exceptions import RejectedError, ReusedIdError, SignatureError, UnstoredError
 from integrations.models import Connection, Delivery, RejectionCount
+from integrations.models.deliveries import DELIVERY_ID_LENGTH
 from integrations.privacy.encryption import encrypt
 from integrations.providers import get_provider
 from integrations.providers.base import Envelope, IncomingRequest, Provider
@@ -51,16 +52,16 @@ WITH given (
     VALUES {rows}
 ), stored AS (
     INSERT INTO integrations_delivery AS delivery (
-        id, connection_id, delivery_id, event_type, subject, status, cause, error, fingerprint, attempts,
+        id, connection_id, delivery_id, is_accepted, event_type, subject, status, cause, error, fingerprint, attempts,
         attempts_before_replay, discard_reason, duplicates, notes, body, headers, body_digest, received_at, queued_at
     )
-    SELECT given.id, given.connection_id, given.delivery_id, given.event_type, given.subject, 'received', '', '', '', 0,
-           0, '', 0, '[]', given.body, given.headers, given.body_digest, given.received_at, given.received_at
+    SELECT given.id, given.connection_id, given.delivery_id, true, given.event_type, given.subject, 'received', '', '',
+           '', 0, 0, '', 0, '[]', given.body, given.headers, given.body_digest, given.received_at, given.received_at
     FROM given
     JOIN integrations_connection AS endpoint
       ON endpoint.id = given.connection_id AND endpoint.generation = given.generation AND endpoint.status <> 'disabled'
     ORDER BY given.connection_id, given.delivery_id
-    ON CONFLICT (connection_id, delivery_id) WHERE NOT (status = 'rejected')
+    ON CONFLICT (connection_id, delivery_id) WHERE is_accepted
     DO UPDATE SET duplicates = delivery.duplicates + (delivery.body_digest = EXCLUDED.body_digest)::int
     RETURNING id, connection_id, delivery_id, body_digest, xmax = 0 AS is_new
 ), queued AS (
@@ -234,6 +235,8 @@ def keep_rejected(endpoint: Endpoint, request: IncomingRequest, error: RejectedE
         return
     Delivery.objects.create(
         connection_id=endpoint.connection_id,
+        delivery_id=endpoint.adapter.read_delivery_id(request)[:DELIVERY_ID_LENGTH],
+        is_accepted=False,
         status=Delivery.Status.REJECTED,
         cause=cause,
         error=str(error),
@@ -266,7 +269,7 @@ def verify_again(delivery: Delivery) -> None:
         with transaction.atomic():
             Delivery.objects.filter(pk=delivery.pk, status=Delivery.Status.REJECTED).update(
                 status=Delivery.Status.RECEIVED,
-                delivery_id=envelope.delivery_id,
+                is_accepted=True,
                 event_type=envelope.event_type,
                 subject=envelope.subject,
                 cause="",

@@ -30,7 +30,9 @@ class Delivery(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     # No foreign key in the database: its check would lock the connection's row for each webhook. The insert checks it.
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT, db_constraint=False, db_index=False)
+    # As the sender names it. A refused request may claim any: only those that were accepted hold theirs.
     delivery_id = models.CharField(max_length=DELIVERY_ID_LENGTH, blank=True)
+    is_accepted = models.BooleanField(default=True)
     event_type = models.CharField(max_length=64, blank=True)
     # What is ordered and locked while it is worked on: the event uid.
     subject = models.CharField(max_length=255, blank=True)
@@ -63,9 +65,9 @@ class Delivery(models.Model):
             ("reveal_delivery", "Can see a delivery's payload in clear"),
         ]
         constraints: ClassVar = [
-            # A rejected request does not use its delivery id up.
+            # A refused request does not use its delivery id up.
             models.UniqueConstraint(
-                fields=["connection", "delivery_id"], condition=~Q(status="rejected"), name="delivery_once"
+                fields=["connection", "delivery_id"], condition=Q(is_accepted=True), name="delivery_once"
             )
         ]
         indexes: ClassVar = [

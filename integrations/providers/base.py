@@ -43,7 +43,7 @@ class Account:
 
 
 class Provider:
-    """Base of all providers. Override `verify`, `read_envelope` and `parse`; the rest where the provider needs it."""
+    """Base of all providers. Override `verify`, the `read_…` and `parse`; the rest where the provider needs it."""
 
     key: ClassVar[str]
     name: ClassVar[str]
@@ -55,6 +55,10 @@ class Provider:
 
     def verify(self, request: IncomingRequest, secrets: Sequence[str]) -> bool:
         """Whether one of the secrets signed the raw body. Compares in constant time."""
+        raise NotImplementedError
+
+    def read_delivery_id(self, request: IncomingRequest) -> str:
+        """The id that the request claims, verified or not; empty where it has none."""
         raise NotImplementedError
 
     def read_envelope(self, request: IncomingRequest) -> Envelope:

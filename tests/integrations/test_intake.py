@@ -90,7 +90,7 @@ def test_a_missing_or_wrong_signature_is_401_and_kept(headers: dict[str, str | N
     assert response.status_code == 401
     assert response.json()["code"] == "invalid_signature"
     delivery = only_delivery()
-    assert (delivery.status, delivery.delivery_id) == (Status.REJECTED, "")
+    assert (delivery.status, delivery.delivery_id, delivery.is_accepted) == (Status.REJECTED, "dlv_1", False)
     assert OrmQ.objects.count() == 0
 
 

@@ -16,6 +16,9 @@ class CalendarLive(Provider):
     def verify(self, request: IncomingRequest, secrets: Sequence[str]) -> bool:
         return webhook.verify(request, secrets)
 
+    def read_delivery_id(self, request: IncomingRequest) -> str:
+        return webhook.read_delivery_id(request)
+
     def read_envelope(self, request: IncomingRequest) -> Envelope:
         return webhook.read_envelope(request)
 

@@ -64,6 +64,11 @@ def verify(request: IncomingRequest, secrets: Sequence[str]) -> bool:
     return matches_hmac_sha256_hex(signature, request.body, secrets)
 
 
+def read_delivery_id(request: IncomingRequest) -> str:
+    """As UTF-8: WSGI hands header bytes over as Latin-1."""
+    return request.headers.get(DELIVERY_HEADER, "").encode("latin-1", "replace").decode("utf-8", "replace")
+
+
 def read_envelope(request: IncomingRequest) -> Envelope:
     body = parse_json(request.body)
     if not isinstance(body, dict):
@@ -71,8 +76,7 @@ def read_envelope(request: IncomingRequest) -> Envelope:
     for name, kind in ENVELOPE.items():
         if not isinstance(body.get(name), kind):
             raise MalformedError(f"{name} is missing or of the wrong type.", field=name)
-    # WSGI hands header bytes over as Latin-1.
-    delivery_id = request.headers.get(DELIVERY_HEADER, "").encode("latin-1", "replace").decode("utf-8", "replace")
+    delivery_id = read_delivery_id(request)
     if not 1 <= len(delivery_id) <= DELIVERY_ID_LENGTH:
         raise MalformedError(f"The header must hold 1 to {DELIVERY_ID_LENGTH} characters.", field="X-CL-Delivery-ID")
     if body["id"] != delivery_id:

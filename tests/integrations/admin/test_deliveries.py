@@ -170,7 +170,7 @@ def test_deliveries_need_their_permission(calendar_live: Connection) -> None:
 
 def test_the_buttons_offered_fit_the_state_and_the_permissions(calendar_live: Connection, admin_client: Client) -> None:
     dead = make_delivery(calendar_live, make_payload(), status="dead", attempts=1)
-    rejected = make_delivery(calendar_live, make_payload(), delivery_id="", status="rejected")
+    rejected = make_delivery(calendar_live, make_payload(), is_accepted=False, status="rejected")
     viewer = sign_in("integrations.view_delivery")
 
     def offered(client: Client, delivery: Delivery) -> list[str]:
