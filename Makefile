@@ -30,8 +30,8 @@ run: $(VENV)/run.stamp  ## Start web, worker and sandbox, with demo data. Ctrl-C
 test: lint types layers migrations deploy-check  ## Run every check and every test.
 	$(PY) -m pytest --cov --cov-report=term:skip-covered
 
-test-fast: $(VENV)/dev.stamp  ## Run the tests that take less than a second each.
-	$(PY) -m pytest -q -m "not slow and not browser"
+test-fast: $(VENV)/dev.stamp  ## Run the tests that take less than a second each, on two cores.
+	$(PY) -m pytest -q -n 2 -m "not slow and not browser"
 
 lint: $(VENV)/dev.stamp  ## ruff: lint and format.
 	$(PY) -m ruff check .

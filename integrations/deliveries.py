@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import OperationalError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import F, Min, Q, QuerySet
 from django.utils import timezone
 from django_q.models import OrmQ
@@ -38,7 +38,9 @@ SUBJECT_LOCK_TIMEOUT = "10s"
 # A job that was queued this long ago and is in the queue no more is lost.
 LOST_AFTER = timedelta(seconds=30)
 SWEEP_LIMIT = 1000
-DEADLOCK_TRIES = 3
+RACE_TRIES = 3
+# SQLSTATE of a deadlock, and of a row that another transaction has made first.
+LOST_RACES = {"40P01", "23505"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +104,10 @@ def claim(delivery_id: uuid.UUID) -> tuple[Delivery, Attempt] | None:
 
 
 def work(delivery: Delivery, attempt: Attempt) -> None:
-    """Parse and dispatch in one transaction. A deadlock with another delivery is run again at once."""
+    """Parse and dispatch in one transaction. One that lost a race with another delivery is run again at once."""
     parsed = get_provider(delivery.connection.provider).parse(bytes(delivery.body))
     origin = Origin(delivery.connection_id, delivery.connection.slug, delivery.pk, delivery.connection.default_region)
-    for tries_left in reversed(range(DEADLOCK_TRIES)):
+    for tries_left in reversed(range(RACE_TRIES)):
         try:
             with transaction.atomic():
                 lock_subject(delivery)
@@ -113,8 +115,8 @@ def work(delivery: Delivery, attempt: Attempt) -> None:
                 status = status_of(outcome) if parsed.is_known else Status.IGNORED
                 finish(delivery, attempt, status=status, notes=parsed.notes)
             return
-        except OperationalError as error:
-            if not tries_left or getattr(error.__cause__, "sqlstate", None) != "40P01":
+        except (OperationalError, IntegrityError) as error:
+            if not tries_left or getattr(error.__cause__, "sqlstate", None) not in LOST_RACES:
                 raise
 
 

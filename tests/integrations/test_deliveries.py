@@ -6,8 +6,9 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
-from django.db import OperationalError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.utils import timezone
 from django_q.models import OrmQ
 from django_q.signing import SignedPackage
@@ -157,6 +158,22 @@ def test_the_database_busy_is_transient(delivery: Delivery, fail: Any) -> None:
     process(delivery.pk)
     delivery.refresh_from_db()
     assert delivery.cause == "transient"
+
+
+@pytest.mark.parametrize("sqlstate", ["40P01", "23505"], ids=["deadlock", "row made by another"])
+def test_a_lost_race_is_run_again_at_once(delivery: Delivery, monkeypatch: pytest.MonkeyPatch, sqlstate: str) -> None:
+    calls: list[int] = []
+
+    def lose_once(*args: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 1:
+            raise IntegrityError from psycopg.errors.lookup(sqlstate)()
+        return dispatch_events(*args)
+
+    monkeypatch.setattr(deliveries, "dispatch", lose_once)
+    process(delivery.pk)
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.attempts, len(calls)) == (Status.PROCESSED, 1, 2)
 
 
 def test_a_delivery_whose_process_died_is_claimed_once_its_lease_is_over(delivery: Delivery) -> None:
