@@ -14,7 +14,7 @@ class Call[Item, Result]:
     item: Item
     woken: threading.Event = field(default_factory=threading.Event)
     results: list[Result] = field(default_factory=list)
-    error: Exception | None = None
+    error: BaseException | None = None
 
 
 class Combiner[Item, Result]:
@@ -47,7 +47,8 @@ class Combiner[Item, Result]:
         try:
             for call, result in zip(calls, self.run([call.item for call in calls]), strict=True):
                 call.results.append(result)
-        except Exception as error:
+        except BaseException as error:
+            # Whatever it is: a call that is never woken would stand still for ever.
             for call in calls:
                 call.error = error
         with self.lock:

@@ -67,13 +67,14 @@ def test_every_call_gets_its_own_result_under_load() -> None:
     assert all(result == number * 2 for number, result in results)
 
 
-def test_an_error_reaches_its_calls_and_the_next_one_runs() -> None:
+@pytest.mark.parametrize("kind", [ValueError, SystemExit])
+def test_an_error_reaches_its_calls_and_the_next_one_runs(kind: type[BaseException]) -> None:
     def refuse_odd(items: Sequence[int]) -> list[int]:
         if any(item % 2 for item in items):
-            raise ValueError("odd")
+            raise kind("odd")
         return list(items)
 
     combiner = Combiner(refuse_odd, limit=10)
-    with pytest.raises(ValueError, match="odd"):
+    with pytest.raises(kind, match="odd"):
         combiner.call(1)
     assert combiner.call(2) == 2
