@@ -108,7 +108,8 @@ def load_endpoint(slug: str) -> Endpoint:
     if not rows:
         raise UnstoredError(404, "unknown_connection", "There is no connection of this name, or it is disabled.")
     secrets = tuple(secret for *_, secret, retired_at in rows if secret is not None and retired_at is None)
-    return _endpoints.setdefault(slug, Endpoint(rows[0][0], slug, rows[0][1], rows[0][2], secrets))
+    endpoint = _endpoints[slug] = Endpoint(rows[0][0], slug, rows[0][1], rows[0][2], secrets)
+    return endpoint
 
 
 def authenticate(slug: str, request: IncomingRequest) -> Endpoint:
@@ -134,8 +135,8 @@ def record(endpoint: Endpoint, request: IncomingRequest) -> Answer:
         raise
     found = store(endpoint, envelope, request)
     while found is None:
-        endpoint = load_endpoint(endpoint.slug)
-        authenticate(endpoint.slug, request)
+        load_endpoint(endpoint.slug)
+        endpoint = authenticate(endpoint.slug, request)
         found = store(endpoint, envelope, request)
     is_new, is_same_body = found
     if not is_same_body:
