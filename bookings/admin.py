@@ -12,7 +12,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 from bookings.models import Attendance, Calendar, Meeting
 from bookings.occurrences import MeetingOccurrence, list_occurrences
 from bookings.timezones import zone
-from contacts.api import hold
+from contacts.identifiers import hold
 from contacts.models import Contact, Identifier
 from contacts.normalisation import normalise_email
 from integrations.admin.base import Admin, DetailAdmin, HistoryAdmin, LongListMixin, ReadOnlyMixin

@@ -88,16 +88,14 @@ class MeetingViewSet(ReadViewSet):
     """Meetings, newest first."""
 
     serializer_class = MeetingSerializer
+    statuses = Meeting.Status.values
     filters = ("external_id", "calendar_event_uid", "status")
 
     def get_queryset(self) -> Any:
         found = Meeting.objects.select_related("calendar", "connection").prefetch_related("attendances")
         if self.action != "list":
             return found
-        filters = self.read_filters()
-        if filters.get("status") not in (None, *Meeting.Status.values):
-            raise exceptions.ValidationError({"status": f"Give one of {', '.join(Meeting.Status.values)}."})
-        return found.filter(**filters)
+        return found.filter(**self.read_filters())
 
     @extend_schema(
         parameters=WINDOW,

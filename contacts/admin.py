@@ -19,7 +19,7 @@ from django.utils.html import format_html_join
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
-from contacts.api import hold, list_values, normalise_typed_phone
+from contacts.identifiers import hold, list_values, normalise_typed_phone
 from contacts.models import CandidatePair, Contact, Identifier
 from contacts.normalisation import normalise_email, split_words
 from contacts.upserts import FIELDS, index_names

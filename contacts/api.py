@@ -4,11 +4,10 @@ from typing import Any
 
 from rest_framework import serializers
 
-from contacts.claims import index_value
+from contacts.identifiers import hold, list_values, normalise_typed_phone
 from contacts.models import CandidatePair, Contact, Identifier
-from contacts.normalisation import normalise_email, normalise_phone
+from contacts.normalisation import normalise_email
 from integrations.api import ReadViewSet
-from integrations.models import Connection
 
 Kind = Identifier.Kind
 
@@ -39,10 +38,6 @@ class ContactSerializer(serializers.ModelSerializer[Contact]):
         return {i.connection.slug: i.value for i in contact.identifiers.all() if i.connection and i.is_current}
 
 
-def list_values(contact: Contact, kind: Kind) -> list[str]:
-    return [i.value for i in contact.identifiers.all() if i.kind == kind and i.is_current]
-
-
 class ContactViewSet(ReadViewSet):
     """Contacts, newest first. A filter compares with what is stored in its normal form."""
 
@@ -63,21 +58,6 @@ class ContactViewSet(ReadViewSet):
         return found
 
 
-def hold(contacts: Any, kind: Kind, value: str | None) -> Any:
-    """Those contacts that hold an identifier now."""
-    if value is None:
-        return contacts.none()
-    held = Identifier.objects.filter(kind=kind, index=index_value(kind, value), is_current=True)
-    return contacts.filter(pk__in=held.values("contact"))
-
-
-def normalise_typed_phone(text: str) -> str | None:
-    """E.164; a national number is read as dialled in each connection's default region."""
-    regions = Connection.objects.exclude(default_region="").values_list("default_region", flat=True)
-    # A plus sign that was not quoted in the address arrives as a space.
-    return normalise_phone(text) or normalise_phone(f"+{text}") or normalise_phone(text, *regions.distinct())
-
-
 class CandidatePairSerializer(serializers.ModelSerializer[CandidatePair]):
     contacts = serializers.SerializerMethodField()
 
@@ -93,13 +73,11 @@ class CandidatePairViewSet(ReadViewSet):
     """Pairs of contacts that may be one person, newest first."""
 
     serializer_class = CandidatePairSerializer
+    statuses = CandidatePair.Status.values
     filters = ("status",)
 
     def get_queryset(self) -> Any:
         found = CandidatePair.objects.all()
         if self.action != "list":
             return found
-        filters = self.read_filters()
-        if filters.get("status") not in (None, *CandidatePair.Status.values):
-            raise serializers.ValidationError({"status": f"Give one of {', '.join(CandidatePair.Status.values)}."})
-        return found.filter(**filters)
+        return found.filter(**self.read_filters())

@@ -1,11 +1,14 @@
 """Who holds an identifier. What identifies somebody is held by one contact; what is shared may be held by many."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from django.db import connection
 
-from contacts.claims import Claim
+from contacts.claims import Claim, Kind, index_value
 from contacts.models import Contact, Identifier
+from contacts.normalisation import normalise_phone
+from integrations.models import Connection
 
 # Advisory locks: their class, and how many there are, so that a transaction never holds more than PostgreSQL allows.
 LOCK_CLASS = 7
@@ -72,3 +75,22 @@ def is_shared(claim: Claim) -> bool:
         kind=claim.kind, connection=claim.connection_id, index=claim.index, is_shared=True, is_current=True
     )
     return claim.is_role or (claim.index is not None and same.exists())
+
+
+def list_values(contact: Contact, kind: Kind) -> list[str]:
+    return [i.value for i in contact.identifiers.all() if i.kind == kind and i.is_current]
+
+
+def hold(contacts: Any, kind: Kind, value: str | None) -> Any:
+    """Those contacts that hold an identifier now."""
+    if value is None:
+        return contacts.none()
+    held = Identifier.objects.filter(kind=kind, index=index_value(kind, value), is_current=True)
+    return contacts.filter(pk__in=held.values("contact"))
+
+
+def normalise_typed_phone(text: str) -> str | None:
+    """E.164; a national number is read as dialled in each connection's default region."""
+    regions = Connection.objects.exclude(default_region="").values_list("default_region", flat=True)
+    # A plus sign that was not quoted in the address arrives as a space.
+    return normalise_phone(text) or normalise_phone(f"+{text}") or normalise_phone(text, *regions.distinct())

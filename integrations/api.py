@@ -1,6 +1,6 @@
 """What every part of the REST API shares: errors, pages and filters."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -77,10 +77,11 @@ class ReadViewSet(viewsets.ReadOnlyModelViewSet):
     """Base of the lists: subclasses name their filters, and a filter that nobody named is an error."""
 
     filters: tuple[str, ...] = ()
+    statuses: Sequence[str] = ()
     ordinary_parameters = ("cursor", "page_size")
 
     def read_filters(self) -> dict[str, str]:
-        """Filter → value, of those given. Raises ValidationError, naming a parameter that there is not."""
+        """Filter → value, of those given. Raises ValidationError, naming a parameter that is unknown or bad."""
         given = self.request.query_params
         unknown = sorted(set(given) - {*self.filters, *self.ordinary_parameters})
         if unknown:
@@ -88,6 +89,8 @@ class ReadViewSet(viewsets.ReadOnlyModelViewSet):
         for name, value in given.items():
             if "\0" in value:
                 raise exceptions.ValidationError({name: "The value holds a NUL character."})
+        if "status" in given and given["status"].strip() not in self.statuses:
+            raise exceptions.ValidationError({"status": f"Give one of {', '.join(self.statuses)}."})
         return {name: given[name].strip() for name in self.filters if name in given}
 
 
@@ -125,6 +128,7 @@ class DeliveryViewSet(ReadViewSet):
     """Incoming webhooks, newest first."""
 
     serializer_class = DeliverySerializer
+    statuses = Delivery.Status.values
     filters = ("delivery_id", "status", "connection", "event_type", "cause")
 
     def get_queryset(self) -> Any:
@@ -132,8 +136,6 @@ class DeliveryViewSet(ReadViewSet):
         if self.action != "list":
             return found
         filters = self.read_filters()
-        if filters.get("status") not in (None, *Delivery.Status.values):
-            raise exceptions.ValidationError({"status": f"Give one of {', '.join(Delivery.Status.values)}."})
         if "connection" in filters:
             filters["connection__slug"] = filters.pop("connection")
         return found.filter(**filters)
