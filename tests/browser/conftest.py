@@ -1,7 +1,6 @@
 """A running installation, as `make run` starts it, and a browser."""
 
 import os
-import secrets
 import shutil
 import signal
 import socket
@@ -12,11 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
 import pytest
 import requests
 from playwright.sync_api import Browser, Page, sync_playwright
-from psycopg import sql
+
+from tests.processes.installation import fresh_database
 
 PICTURES = Path(__file__).parent / "pictures"
 
@@ -42,13 +41,14 @@ def installation(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """`manage.py run` on a database and ports of its own."""
     folder = tmp_path_factory.mktemp("installation")
     ports = find_ports(2)
-    name = f"keepsync_browser_{secrets.token_hex(4)}"
-    server = os.environ["DATABASE_URL"]
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    with fresh_database(os.environ["DATABASE_URL"]) as url:
+        yield from run_on(url, ports, folder)
+
+
+def run_on(url: str, ports: list[int], folder: Path) -> Iterator[Installation]:
     environ = {
         **os.environ,
-        "DATABASE_URL": psycopg.conninfo.make_conninfo(server, dbname=name),
+        "DATABASE_URL": url,
         "PORT": str(ports[0]),
         "SANDBOX_PORT": str(ports[1]),
         "SANDBOX_STATE": str(folder / "sandbox.json"),
@@ -71,8 +71,6 @@ def installation(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
     finally:
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0, log.read_text()[-3000:]
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 def find_ports(count: int) -> list[int]:
