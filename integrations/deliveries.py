@@ -207,13 +207,19 @@ REPLAYABLE = {Status.DEAD, Status.DISCARDED, Status.PROCESSED, Status.IGNORED, S
 DISCARDABLE = {Status.DEAD, Status.RETRYING, Status.REJECTED}
 
 
-def replay(deliveries: QuerySet[Delivery]) -> list[uuid.UUID]:
-    """Make deliveries due again, with a new retry schedule. Returns the ids to queue; others are left as they are.
+def may_replay(delivery: Delivery) -> bool:
+    return delivery.is_accepted and delivery.status in REPLAYABLE
 
-    A refused request is never worked on, also where it was discarded.
-    """
+
+def replayable(deliveries: QuerySet[Delivery]) -> QuerySet[Delivery]:
+    """Those that a replay takes. A refused request is never worked on, also where it was discarded."""
+    return deliveries.filter(status__in=REPLAYABLE, is_accepted=True)
+
+
+def replay(deliveries: QuerySet[Delivery]) -> list[uuid.UUID]:
+    """Make deliveries due again, with a new retry schedule. Returns the ids to queue; others are left as they are."""
     with transaction.atomic():
-        rows = deliveries.filter(status__in=REPLAYABLE, is_accepted=True).order_by("id").select_for_update(of=("self",))
+        rows = replayable(deliveries).order_by("id").select_for_update(of=("self",))
         ids = list(rows.values_list("pk", flat=True))
         Delivery.objects.filter(pk__in=ids).update(
             status=Status.RECEIVED,

@@ -4,12 +4,15 @@ import logging
 from collections.abc import Iterable
 from uuid import UUID
 
+from django.db import transaction
+from django.db.models import QuerySet
 from django.dispatch import receiver
 from django.utils import timezone
 from django_q.signals import post_spawn
 
 from integrations import deliveries
-from integrations.models import Heartbeat
+from integrations.connections import set_status
+from integrations.models import Connection, Delivery, Heartbeat
 from integrations.queue import PROCESS_DELIVERY, enqueue, enqueue_each
 
 logger = logging.getLogger(__name__)
@@ -25,6 +28,22 @@ def process_delivery(delivery_id: str) -> None:
 
 def queue_deliveries(ids: Iterable[UUID]) -> None:
     enqueue_each(PROCESS_DELIVERY, map(str, ids))
+
+
+@transaction.atomic
+def replay_deliveries(chosen: QuerySet[Delivery]) -> list[UUID]:
+    """Replay and queue. Returns the ids of those that were replayed."""
+    replayed = deliveries.replay(chosen)
+    queue_deliveries(replayed)
+    return replayed
+
+
+@transaction.atomic
+def change_status(connection: Connection, status: Connection.Status) -> list[UUID]:
+    """Pause, resume or disable a connection. Returns the deliveries that waited for it, and are queued now."""
+    waiting = set_status(connection, status)
+    queue_deliveries(waiting)
+    return waiting
 
 
 def sweep() -> None:

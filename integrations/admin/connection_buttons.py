@@ -4,7 +4,6 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.enums import ActionVariant
@@ -12,8 +11,8 @@ from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget
 
 from integrations.admin.base import Button, ButtonForm, show_page
 from integrations.admin.formats import address_of, format_utc, relate
-from integrations.connections import add_secret, check_connection, retire_secret, set_status
-from integrations.jobs import queue_deliveries
+from integrations.connections import add_secret, check_connection, retire_secret
+from integrations.jobs import change_status
 from integrations.models import Connection, WebhookSecret
 
 Status = Connection.Status
@@ -47,10 +46,8 @@ def webhook_address(connection: Connection) -> str:
     return f"{settings.BASE_URL}/webhooks/{connection.slug}/"
 
 
-def change_status(connection: Connection, status: Connection.Status) -> str:
-    with transaction.atomic():
-        waiting = set_status(connection, status)
-        queue_deliveries(waiting)
+def set_and_report(connection: Connection, status: Connection.Status) -> str:
+    waiting = change_status(connection, status)
     queued = f" {len(waiting)} waiting deliveries are queued." if waiting else ""
     return f"{connection} is {status.label.lower()}.{queued}"
 
@@ -94,7 +91,7 @@ BUTTONS = [
             f"Webhooks of {row} are still accepted and stored, but not worked on. They wait until it is resumed."
         ),
         fits=lambda row: row.status == Status.ACTIVE,
-        run=lambda request, row, values: change_status(row, Status.PAUSED),
+        run=lambda request, row, values: set_and_report(row, Status.PAUSED),
         log="Paused",
     ),
     Button(
@@ -104,7 +101,7 @@ BUTTONS = [
         permission=CHANGE,
         explain=lambda row: f"{row} becomes active, and all deliveries that waited are queued.",
         fits=lambda row: row.status != Status.ACTIVE,
-        run=lambda request, row, values: change_status(row, Status.ACTIVE),
+        run=lambda request, row, values: set_and_report(row, Status.ACTIVE),
         log="Resumed",
         variant=ActionVariant.PRIMARY,
     ),
@@ -118,7 +115,7 @@ BUTTONS = [
             "To take webhooks in and let them wait, pause the connection instead."
         ),
         fits=lambda row: row.status != Status.DISABLED,
-        run=lambda request, row, values: change_status(row, Status.DISABLED),
+        run=lambda request, row, values: set_and_report(row, Status.DISABLED),
         log="Disabled",
         variant=ActionVariant.DANGER,
     ),

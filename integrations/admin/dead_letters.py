@@ -18,8 +18,9 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from integrations.admin.base import BulkButton, confirm, show_page
-from integrations.admin.delivery_buttons import OPERATE, replay
+from integrations.admin.delivery_buttons import OPERATE
 from integrations.admin.formats import address_of_list, link, show_instant, show_label
+from integrations.jobs import replay_deliveries
 from integrations.models import Delivery
 from integrations.providers import PROVIDERS
 from integrations.retries import Cause
@@ -132,7 +133,7 @@ def replay_and_log(request: HttpRequest, ids: Iterable[UUID]) -> int:
     """Replay in batches, each with its jobs and its log. Returns how many were replayed."""
     done, user = 0, cast(User, request.user)
     for batch in batched(ids, BATCH):
-        replayed = replay(list(batch))
+        replayed = replay_deliveries(Delivery.objects.filter(pk__in=batch))
         rows = Delivery.objects.filter(pk__in=replayed).only("delivery_id")
         LogEntry.objects.log_actions(user.pk, rows, CHANGE, "Replayed")
         done += len(replayed)

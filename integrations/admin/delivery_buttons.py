@@ -1,7 +1,6 @@
 """What can be done with one delivery: replay, discard, verify again, reveal."""
 
 from typing import Any
-from uuid import UUID
 
 from django import forms
 from django.db import transaction
@@ -13,7 +12,7 @@ from integrations import deliveries, intake
 from integrations.admin.base import Button, ButtonForm, show_page
 from integrations.admin.formats import address_of, format_json
 from integrations.exceptions import MalformedError, StateError
-from integrations.jobs import queue_deliveries
+from integrations.jobs import queue_deliveries, replay_deliveries
 from integrations.models import Delivery
 from integrations.providers.json_body import parse_json
 
@@ -30,21 +29,8 @@ class DiscardForm(ButtonForm):
     )
 
 
-def may_replay(delivery: Delivery) -> bool:
-    was_verified = delivery.status != Status.DISCARDED or delivery.attempts > 0
-    return delivery.status in deliveries.REPLAYABLE and was_verified
-
-
-def replay(ids: list[UUID]) -> list[UUID]:
-    """Replay and queue in one transaction. Returns the ids of those that were replayed."""
-    with transaction.atomic():
-        replayed = deliveries.replay(Delivery.objects.filter(pk__in=ids))
-        queue_deliveries(replayed)
-    return replayed
-
-
 def replay_one(request: HttpRequest, delivery: Delivery, values: dict[str, Any]) -> str:
-    if not replay([delivery.pk]):
+    if not replay_deliveries(Delivery.objects.filter(pk=delivery.pk)):
         raise StateError("It has changed meanwhile, and was left as it is.")
     return "The delivery is queued, with a new retry schedule."
 
@@ -88,7 +74,7 @@ BUTTONS = [
             "The delivery is worked on again, with a new retry schedule. "
             "What it did already is not done twice; earlier attempts stay on record."
         ),
-        fits=may_replay,
+        fits=deliveries.may_replay,
         run=replay_one,
         log="Replayed",
         variant=ActionVariant.PRIMARY,

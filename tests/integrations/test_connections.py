@@ -145,3 +145,10 @@ def test_the_replay_command_replays_dead_letters_and_named_deliveries(calendar_l
     done.refresh_from_db()
     assert done.status == Delivery.Status.RECEIVED
     assert OrmQ.objects.count() == 2
+
+
+def test_the_replay_command_leaves_a_refused_request_that_was_discarded(calendar_live: Connection) -> None:
+    make_delivery(calendar_live, make_payload(), status=Delivery.Status.DISCARDED, is_accepted=False)
+    assert json.loads(run("replay", "dlv_1", "--dry-run", "--json"))["would_replay"] == 0
+    assert json.loads(run("replay", "dlv_1", "--json")) == {"matched": 1, "replayed": 0}
+    assert OrmQ.objects.count() == 0

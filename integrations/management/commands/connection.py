@@ -5,9 +5,9 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from integrations.connections import add_connection, check_connection, set_status
+from integrations.connections import add_connection, check_connection
 from integrations.exceptions import KeepsyncError, SetupError
-from integrations.jobs import queue_deliveries
+from integrations.jobs import change_status
 from integrations.management.base import KeepsyncCommand, UsageError
 from integrations.models import Connection
 from integrations.providers import PROVIDERS
@@ -87,7 +87,7 @@ class Command(KeepsyncCommand):
 
     def change(self, slug: str, action: str) -> dict[str, Any]:
         connection = find_connection(slug)
-        queue_deliveries(set_status(connection, STATUSES[action]))
+        change_status(connection, STATUSES[action])
         self.say(f"{slug} is {connection.get_status_display().lower()}.")
         return {"slug": slug, "status": connection.status}
 

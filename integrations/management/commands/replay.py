@@ -6,8 +6,8 @@ from uuid import UUID
 from django.core.management.base import CommandParser
 from django.db.models import Q, QuerySet
 
-from integrations.deliveries import REPLAYABLE, replay
-from integrations.jobs import queue_deliveries
+from integrations.deliveries import replayable
+from integrations.jobs import replay_deliveries
 from integrations.management.base import KeepsyncCommand, UsageError
 from integrations.models import Delivery
 from integrations.retries import Cause
@@ -30,17 +30,14 @@ class Command(KeepsyncCommand):
     def run(self, options: dict[str, Any]) -> dict[str, Any]:
         found = select(options)
         matched = found.count()
-        replayable = found.filter(status__in=REPLAYABLE)
-        count = replayable.count()
+        keys = list(replayable(found).order_by("id").values_list("pk", flat=True))
+        count = len(keys)
         if options["dry_run"]:
             self.say(f"{count} of {matched} deliveries would be replayed.")
             return {"matched": matched, "replayed": 0, "would_replay": count}
         done = 0
-        keys = list(replayable.order_by("id").values_list("pk", flat=True))
         for start in range(0, len(keys), BATCH):
-            ids = replay(Delivery.objects.filter(pk__in=keys[start : start + BATCH]))
-            queue_deliveries(ids)
-            done += len(ids)
+            done += len(replay_deliveries(Delivery.objects.filter(pk__in=keys[start : start + BATCH])))
             if len(keys) > BATCH:
                 self.stderr.write(f"\r{done} of {len(keys)}", ending="")
         self.say(f"{done} of {matched} deliveries are replayed.")
