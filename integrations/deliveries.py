@@ -5,14 +5,11 @@ that it outlives a rollback and a killed process. Handlers run in one transactio
 takes while the lease is still ours: whoever lost it changes nothing.
 """
 
-import hashlib
 import logging
 import os
-import re
 import socket
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -22,18 +19,20 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from integrations.events import Origin, Outcome, dispatch
-from integrations.exceptions import KeepsyncError, LeaseLostError, PermanentError, StateError, TransientError
+from integrations.exceptions import LeaseLostError, StateError
+from integrations.failures import Failure, explain, fingerprint
 from integrations.models import Attempt, Connection, Delivery
 from integrations.models.deliveries import ERROR_LENGTH
 from integrations.models.provenance import current_delivery
 from integrations.privacy import blind_index
-from integrations.privacy.logs import describe_exception
 from integrations.providers import get_provider
-from integrations.retries import Cause, next_delay
+from integrations.retries import next_delay
 
 logger = logging.getLogger(__name__)
 
 Status = Delivery.Status
+# A grant that has ended stops what goes out, not what comes in.
+WORKING = (Connection.Status.ACTIVE, Connection.Status.NEEDS_REAUTHORISATION)
 SUBJECT_LOCK_TIMEOUT = "10s"
 # A job that was queued this long ago and is in the queue no more is lost.
 LOST_AFTER = timedelta(seconds=30)
@@ -41,14 +40,6 @@ SWEEP_LIMIT = 1000
 RACE_TRIES = 3
 # SQLSTATE of a deadlock, and of a row that another transaction has made first.
 LOST_RACES = {"40P01", "23505"}
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    cause: Cause
-    message: str
-    trace: dict[str, object] | None = None
-    retry_after_s: float | None = None
 
 
 # --- Processing -------------------------------------------------------------------------------------------------------
@@ -91,7 +82,7 @@ def claim(delivery_id: uuid.UUID) -> tuple[Delivery, Attempt] | None:
         if not claimed:
             return None
         delivery = Delivery.objects.select_related("connection").get(pk=delivery_id)
-        if delivery.connection.status != Connection.Status.ACTIVE:
+        if delivery.connection.status not in WORKING:
             transaction.set_rollback(True)
             return None
         if delivery.attempts > 1:
@@ -154,20 +145,6 @@ def finish(delivery: Delivery, attempt: Attempt, *, status: Status, notes: Seque
     Attempt.objects.filter(pk=attempt.pk).update(outcome=Attempt.Outcome.SUCCEEDED, finished_at=now)
 
 
-def explain(error: Exception) -> Failure:
-    """The typed cause, and a message that holds no values of the payload."""
-    match error:
-        case TransientError():
-            return Failure(error.cause, str(error), retry_after_s=error.retry_after_s)
-        case PermanentError():
-            return Failure(error.cause, str(error))
-        case KeepsyncError():
-            return Failure(Cause.PERMANENT, str(error))
-        case OperationalError():
-            return Failure(Cause.TRANSIENT, "The database was busy or away.", describe_exception(error))
-    return Failure(Cause.BUG, f"Unexpected {type(error).__name__}: see the attempt.", describe_exception(error))
-
-
 def record_failure(delivery: Delivery, attempt: Attempt, failure: Failure) -> float | None:
     """Close the attempt and set the next time, or make it a dead letter. Returns the seconds until the next try."""
     now = timezone.now()
@@ -193,12 +170,6 @@ def record_failure(delivery: Delivery, attempt: Attempt, failure: Failure) -> fl
         extra={"delivery_id": str(delivery.pk), "cause": failure.cause, "attempt": tries, "retry_in_s": delay},
     )
     return delay
-
-
-def fingerprint(provider: str, cause: str, message: str) -> str:
-    """The same for failures of one kind: numbers, ids and quoted words in the message don't count."""
-    normalised = re.sub(r"'[^']*'|\"[^\"]*\"|\b[0-9a-f]{8,}\b|\d+", "#", message.lower())
-    return hashlib.sha256(f"{provider}\0{cause}\0{normalised}".encode()).hexdigest()[:16]
 
 
 # --- Operators' actions -----------------------------------------------------------------------------------------------
@@ -259,7 +230,7 @@ def find_forgotten(now: datetime) -> list[uuid.UUID]:
     )
     with transaction.atomic():
         rows = (
-            Delivery.objects.filter(is_forgotten, connection__status=Connection.Status.ACTIVE)
+            Delivery.objects.filter(is_forgotten, connection__status__in=WORKING)
             .order_by("id")
             .select_for_update(of=("self",), skip_locked=True)[:SWEEP_LIMIT]
         )

@@ -1,6 +1,6 @@
 """Normalised events: what happened, in Keepsync's words, whichever provider told it. And who handles them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -82,6 +82,81 @@ class BookingChanged(Event):
     """A booking was made, changed, cancelled, paid, or answered by an attendee; `booking` is its state after that."""
 
     booking: Booking
+
+
+class RecordKind(StrEnum):
+    """What a CRM's record is to us."""
+
+    CONTACT = "contact"
+    MEETING = "meeting"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordChanged(Event):
+    """A CRM's record was made or changed. `values` are those that changed, under the CRM's field names."""
+
+    record: RecordKind
+    external_id: str
+    values: Mapping[str, Any]
+    changed_at: datetime
+    is_new: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RecordDeleted(Event):
+    """A CRM's record was deleted; `is_privacy`: because its person asked to be forgotten."""
+
+    record: RecordKind
+    external_id: str
+    changed_at: datetime
+    is_privacy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsMerged(Event):
+    """Records of a CRM became one: `survivor_id` is what is left, and the others lead to it."""
+
+    record: RecordKind
+    survivor_id: str
+    merged_ids: tuple[str, ...]
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentChanged(Event):
+    """A Checkout Session's payment at Stripe. `status` is unpaid, paid, failed, expired, refunded or disputed.
+
+    `amount` is in the currency's minor unit. `session_id` is empty where only the payment intent is known.
+    """
+
+    session_id: str
+    payment_intent: str
+    status: str
+    amount: int | None
+    currency: str
+    client_reference: str
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OnlineMeetingChanged(Event):
+    """A Zoom meeting was changed, deleted, started or ended over there; `change` says which."""
+
+    external_id: str
+    change: str
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrantChanged(Event):
+    """Somebody registered for a Zoom meeting, or was cancelled; `change` is created, cancelled, approved or denied."""
+
+    external_id: str
+    registrant_id: str
+    email: str
+    join_url: str
+    change: str
+    changed_at: datetime
 
 
 class Outcome(StrEnum):

@@ -7,10 +7,15 @@ KeepsyncError
 │   └── ReusedIdError           409, the delivery id is known with another body
 ├── UnstoredError               a request that is answered with an error and not kept (404, 413, 415, 503)
 ├── TransientError              the same try may succeed later
-│   └── RateLimitedError        … after the time that the other side names
+│   ├── RateLimitedError        … after the time that the other side names
+│   ├── ReauthoriseError        … after a person has authorised the connection again
+│   └── OutageError             the other side cannot be reached, or answers 5xx: nothing was done
+│       └── LostAnswerError     … or it was done, and the answer is lost
 ├── PermanentError              the same try can only fail again
 │   ├── PayloadError            the message cannot be read
 │   ├── SetupError              a person has to set something first
+│   ├── MissingError            the record is not there (404, 410)
+│   ├── ConflictError           the other side holds something that contradicts it (409, 412)
 │   └── LeaseLostError          another process works on the row
 └── StateError                  an operator's action does not fit the row's state
 """
@@ -61,9 +66,25 @@ class TransientError(KeepsyncError):
 class RateLimitedError(TransientError):
     cause = Cause.RATE_LIMITED
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+    def __init__(self, message: str, *, retry_after_s: float | None = None, holds_connection: bool = True) -> None:
+        """`holds_connection` is False for a limit of one record or user that the connection's others don't share."""
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.holds_connection = holds_connection
+
+
+class ReauthoriseError(TransientError):
+    """The other side refuses the credentials (401)."""
+
+    cause = Cause.REAUTHORISE
+
+
+class OutageError(TransientError):
+    pass
+
+
+class LostAnswerError(OutageError):
+    """The request may have been taken: a time-out after it was sent, a connection that broke, a cut-off answer."""
 
 
 class PermanentError(KeepsyncError):
@@ -82,6 +103,14 @@ class PayloadError(PermanentError):
 
 class SetupError(PermanentError):
     cause = Cause.CONFIGURATION
+
+
+class MissingError(PermanentError):
+    pass
+
+
+class ConflictError(PermanentError):
+    cause = Cause.CONFLICT
 
 
 class LeaseLostError(PermanentError):

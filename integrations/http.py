@@ -1,10 +1,20 @@
-"""The one door for outgoing HTTP: always a time-out, no redirects, Keepsync's own errors, nothing private in logs."""
+"""The one door for outgoing HTTP: always a time-out, no redirects, Keepsync's own errors, nothing private in logs.
+
+A read that failed by an outage is repeated here a few times, as is a write that its caller calls repeatable (an upsert,
+a delete, a request with an idempotency key). Everything else is left to the effect's own retries.
+"""
 
 import ipaddress
+import json
 import logging
+import random
 import re
 import socket
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import cache
 from http.cookiejar import DefaultCookiePolicy
@@ -13,16 +23,77 @@ from urllib.parse import urlsplit
 
 import requests
 from django.conf import settings
+from requests.adapters import HTTPAdapter
 
-from integrations.exceptions import KeepsyncError, PermanentError, RateLimitedError, SetupError, TransientError
+from integrations.exceptions import (
+    ConflictError,
+    KeepsyncError,
+    LostAnswerError,
+    MissingError,
+    OutageError,
+    PermanentError,
+    RateLimitedError,
+    ReauthoriseError,
+    SetupError,
+    TransientError,
+)
+from integrations.operations.metrics import REQUEST_SECONDS
 
 logger = logging.getLogger(__name__)
 
-CONNECT_TIMEOUT_S = 5
-READ_TIMEOUT_S = 20
+CONNECT_TIMEOUT_S = 3
+READ_TIMEOUT_S = 10
+SHORTEST_READ_S = 0.5
+ANSWER_LIMIT = 20 * 1024 * 1024
+CHUNK = 64 * 1024
+POOL_SIZE = 32
+# How often an outage is met by asking again at once, and the mean pause before, in seconds.
+REPEATS = 2
+REPEAT_PAUSE_S = 0.3
 # IPv6 addresses that stand for an IPv4 one, in their last 32 bits: mapped, compatible (RFC 4291), NAT64 (RFC 6052).
 EMBEDDING = [ipaddress.IPv6Network(net) for net in ("::ffff:0:0/96", "::/96", "64:ff9b::/96")]
 SECONDS = re.compile("[0-9]{1,9}")
+# A part of a path that may name a person is not shown: an address, or anything quoted.
+PRIVATE_PART = re.compile(r"[^/]*(?:@|%)[^/]*")
+
+# A provider's own reading of an error answer; None leaves it to `error_of`.
+type Explain = Callable[[requests.Response], KeepsyncError | None]
+# Seconds for which the provider asks not to be called, read from any answer's rate headers; None where it asks nothing.
+type ReadRest = Callable[[requests.Response], float | None]
+
+
+# --- What the calls of one try share ----------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Scope:
+    """The calls made for one effect: until when they must be over, what they were, and how long to rest after them."""
+
+    deadline: float
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    rest_s: float = 0
+
+
+_scope: ContextVar[Scope | None] = ContextVar("http_scope", default=None)
+
+
+@contextmanager
+def limit_time(seconds: float) -> Iterator[Scope]:
+    """All calls made inside end within so many seconds. Yields their record."""
+    scope = Scope(time.monotonic() + seconds)
+    token = _scope.set(scope)
+    try:
+        yield scope
+    finally:
+        _scope.reset(token)
+
+
+def seconds_left() -> float:
+    scope = _scope.get()
+    return READ_TIMEOUT_S if scope is None else min(READ_TIMEOUT_S, scope.deadline - time.monotonic())
+
+
+# --- Requests ---------------------------------------------------------------------------------------------------------
 
 
 @cache
@@ -32,39 +103,157 @@ def session() -> requests.Session:
     made = requests.Session()
     made.trust_env = False
     made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    for scheme in ("http://", "https://"):
+        made.mount(scheme, HTTPAdapter(pool_connections=POOL_SIZE, pool_maxsize=POOL_SIZE))
     return made
 
 
-def request(method: str, url: str, *, provider: str, **arguments: Any) -> requests.Response:
-    """A 2xx answer. Raises TransientError, RateLimitedError, SetupError (401, 403) or PermanentError for the rest."""
+def request(
+    method: str,
+    url: str,
+    *,
+    provider: str,
+    is_repeatable: bool | None = None,
+    is_secret_url: bool = False,
+    explain: Explain | None = None,
+    read_rest: ReadRest | None = None,
+    **arguments: Any,
+) -> requests.Response:
+    """A 2xx answer, read whole. `provider` is its name as people know it.
+
+    Raises what `explain` returns for any other answer; else RateLimitedError (429), ReauthoriseError (401), SetupError
+    (403), MissingError (404, 410), ConflictError (409, 412), PermanentError (other 3xx and 4xx), OutageError (5xx, or
+    never sent), LostAnswerError (sent, and no whole answer). `is_repeatable` says that asking twice is as good as once:
+    by default true for GET only.
+    """
     refuse_private(url)
-    started = time.monotonic()
+    repeats = REPEATS if (method == "GET" if is_repeatable is None else is_repeatable) else 0
+    while True:
+        try:
+            response = send(method, url, provider=provider, is_secret_url=is_secret_url, **arguments)
+            rest(read_rest(response) if read_rest else None)
+            if 200 <= response.status_code < 300:
+                return response
+            raise (explain(response) if explain else None) or error_of(response, provider)
+        except OutageError:
+            pause_s = random.uniform(0, 2 * REPEAT_PAUSE_S)  # noqa: S311
+            if not repeats or seconds_left() < pause_s + SHORTEST_READ_S:
+                raise
+        repeats -= 1
+        time.sleep(pause_s)
+
+
+def request_json(method: str, url: str, *, provider: str, **arguments: Any) -> Any:
+    """The JSON value of a 2xx answer; None where it has no body. Raises LostAnswerError for what is not JSON."""
+    response = request(method, url, provider=provider, **arguments)
+    if not response.content:
+        return None
+    try:
+        return json.loads(response.content)
+    except (ValueError, RecursionError) as error:
+        raise LostAnswerError(f"{provider} answers something that is not JSON.") from error
+
+
+def read_error(response: requests.Response) -> Any:
+    """The JSON value of an error answer; None where it is something else."""
+    try:
+        return json.loads(response.content)
+    except (ValueError, RecursionError):
+        return None
+
+
+def send(method: str, url: str, *, provider: str, is_secret_url: bool, **arguments: Any) -> requests.Response:
+    """One request and its whole answer, whatever its status."""
+    read_timeout_s = seconds_left()
+    if read_timeout_s < SHORTEST_READ_S:
+        raise TransientError(f"{provider} was not called: the time for this try is over.")
+    started, status = time.monotonic(), 0
     try:
         response = session().request(
-            method, url, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S), allow_redirects=False, **arguments
+            method,
+            url,
+            timeout=(CONNECT_TIMEOUT_S, read_timeout_s),
+            allow_redirects=False,
+            stream=True,
+            **arguments,
         )
+        read_body(response, started + read_timeout_s, provider)
+        status = response.status_code
     except (requests.exceptions.InvalidHeader, UnicodeError) as error:
         raise SetupError(f"{provider} cannot be called with this address and token.") from error
+    except (requests.ConnectTimeout, requests.exceptions.SSLError) as error:
+        raise OutageError(f"{provider} could not be reached ({type(error).__name__}).") from error
+    except requests.ConnectionError as error:
+        if is_refused(error):
+            raise OutageError(f"{provider} could not be reached ({type(error).__name__}).") from error
+        raise LostAnswerError(f"{provider} broke the connection off.") from error
     except requests.RequestException as error:
-        raise TransientError(f"{provider} could not be reached ({type(error).__name__}).") from error
-    duration_ms = round((time.monotonic() - started) * 1000)
-    logger.info(
-        "request sent",
-        extra={"provider": provider, "status_code": response.status_code, "duration_ms": duration_ms},
-    )
-    if not 200 <= response.status_code < 300:
-        raise error_of(response, provider)
+        raise LostAnswerError(f"{provider} gave no whole answer ({type(error).__name__}).") from error
+    finally:
+        record(method, "" if is_secret_url else url, provider, status, time.monotonic() - started)
     return response
+
+
+def is_refused(error: requests.ConnectionError) -> bool:
+    """Whether no connection came about, so that nothing can have been sent."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return type(reason).__name__ in ("NewConnectionError", "NameResolutionError")
+
+
+def read_body(response: requests.Response, deadline: float, provider: str) -> None:
+    """Keep the whole body in `response.content`, however slowly and however much of it comes."""
+    body = bytearray()
+    for chunk in response.iter_content(CHUNK):
+        body += chunk
+        if len(body) > ANSWER_LIMIT:
+            response.close()
+            raise LostAnswerError(f"{provider} answers with more than {ANSWER_LIMIT // 1024 // 1024} MiB.")
+        if time.monotonic() > deadline:
+            response.close()
+            raise LostAnswerError(f"{provider} gave no whole answer in time.")
+    response._content = bytes(body)
+
+
+def record(method: str, url: str, provider: str, status: int, seconds: float) -> None:
+    """Count the call, log it, and keep it with the try that it was made for. Status 0: there was no answer."""
+    call = {"method": method, "path": show_path(url), "status": status, "duration_ms": round(seconds * 1000)}
+    REQUEST_SECONDS.labels(provider=provider, method=method, status=str(status)).observe(seconds)
+    logger.info("request sent", extra={"provider": provider, "status_code": status, **call})
+    if scope := _scope.get():
+        scope.calls.append(call)
+
+
+def show_path(url: str) -> str:
+    """The path without what may name a person; the query is never shown."""
+    return PRIVATE_PART.sub("…", urlsplit(url).path)
+
+
+def rest(seconds: float | None) -> None:
+    scope = _scope.get()
+    if seconds and scope:
+        scope.rest_s = max(scope.rest_s, seconds)
+
+
+# --- Errors -----------------------------------------------------------------------------------------------------------
 
 
 def error_of(response: requests.Response, provider: str) -> KeepsyncError:
     status = response.status_code
-    if status == 429:
-        return RateLimitedError(f"{provider} answers 429.", retry_after_s=retry_after_of(response))
-    if status >= 500 or status == 408:
-        return TransientError(f"{provider} answers {status}.")
-    if status in (401, 403):
-        return SetupError(f"{provider} refuses the connection's credentials ({status}): authorise it again.")
+    match status:
+        case 401:
+            return ReauthoriseError(f"{provider} refuses the connection's credentials (401): authorise it again.")
+        case 403:
+            return SetupError(f"{provider} does not allow this (403): give the connection the permission it lacks.")
+        case 404 | 410:
+            return MissingError(f"{provider} has no such record ({status}).")
+        case 408 | 504:
+            return LostAnswerError(f"{provider} answers {status}.")
+        case 409 | 412:
+            return ConflictError(f"{provider} holds something that contradicts this ({status}).")
+        case 429:
+            return RateLimitedError(f"{provider} answers 429.", retry_after_s=retry_after_of(response))
+    if status >= 500:
+        return OutageError(f"{provider} answers {status}.")
     return PermanentError(f"{provider} answers {status}.")
 
 
@@ -77,6 +266,9 @@ def retry_after_of(response: requests.Response) -> float | None:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
     except (ValueError, OverflowError):
         return None
+
+
+# --- Addresses --------------------------------------------------------------------------------------------------------
 
 
 def refuse_private(url: str) -> None:

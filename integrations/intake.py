@@ -40,6 +40,8 @@ logger = logging.getLogger(__name__)
 
 BODY_LIMIT = 1024 * 1024
 REJECTED_KEPT_PER_HOUR = 100
+# Where a refused request's addresses are kept among its headers: they may be part of what was signed.
+URIS = ":uris"
 RETRY_AFTER_S = 5
 
 # One row of what is given, as scalars: psycopg sends a few of those faster than arrays.
@@ -105,8 +107,8 @@ def load_endpoint(slug: str) -> Endpoint:
         .values_list("pk", "provider", "generation", "webhook_secrets__secret", "webhook_secrets__retired_at")
     )
     _endpoints.pop(slug, None)
-    if not rows:
-        raise UnstoredError(404, "unknown_connection", "There is no connection of this name, or it is disabled.")
+    if not rows or not get_provider(rows[0][1]).signature_header:
+        raise UnstoredError(404, "unknown_connection", "There is no connection of this name that takes webhooks.")
     secrets = tuple(secret for *_, secret, retired_at in rows if secret is not None and retired_at is None)
     endpoint = _endpoints[slug] = Endpoint(rows[0][0], slug, rows[0][1], rows[0][2], secrets)
     return endpoint
@@ -191,10 +193,14 @@ def make_row(endpoint: Endpoint, envelope: Envelope, request: IncomingRequest) -
         subject=envelope.subject,
         body=encrypt(request.body),
         headers=encrypt(json.dumps(dict(request.headers)).encode()),
-        body_digest=hashlib.sha256(request.body).digest(),
+        body_digest=digest_body(endpoint, request),
         received_at=timezone.now(),
         job=package_job(PROCESS_DELIVERY, str(key)),
     )
+
+
+def digest_body(endpoint: Endpoint, request: IncomingRequest) -> bytes:
+    return hashlib.sha256(endpoint.adapter.body_for_digest(request)).digest()
 
 
 def store_rows(rows: Sequence[Row]) -> list[Stored]:
@@ -242,9 +248,9 @@ def keep_rejected(endpoint: Endpoint, request: IncomingRequest, error: RejectedE
         cause=cause,
         error=str(error),
         body=request.body,
-        headers=dict(request.headers),
-        body_digest=hashlib.sha256(request.body).digest(),
-        received_at=now,
+        headers={**request.headers, URIS: " ".join(request.uris)},
+        body_digest=digest_body(endpoint, request),
+        received_at=request.received_at,
     )
 
 
@@ -261,7 +267,8 @@ def count_rejection(connection_id: int, now: datetime) -> int:
 
 def verify_again(delivery: Delivery) -> None:
     """Take a rejected request in after all, now that its secret is known. Raises RejectedError where it is not."""
-    request = IncomingRequest(delivery.headers, bytes(delivery.body))
+    uris = tuple(delivery.headers.get(URIS, "").split())
+    request = IncomingRequest(delivery.headers, bytes(delivery.body), received_at=delivery.received_at, uris=uris)
     endpoint = load_endpoint(delivery.connection.slug)
     if not endpoint.adapter.verify(request, endpoint.secrets):
         raise SignatureError("No active secret of the connection signed this request.")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import psycopg
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.db import Error as DatabaseError
 from django.db import InterfaceError, OperationalError, connections
@@ -62,7 +63,9 @@ class SignatureAuthentication(BaseAuthentication):
             raise UnstoredError(415, "unsupported_encoding", "Send the body without Content-Encoding.")
         data: Any = request.data
         body = data if isinstance(data, bytes) else b""
-        incoming = IncomingRequest(read_headers(request.META), body)
+        path = request.get_full_path()
+        uris = (f"{settings.BASE_URL}{path}", request.build_absolute_uri(path))
+        incoming = IncomingRequest(read_headers(request.META), body, uris=uris)
         return AnonymousUser(), (intake.authenticate(slug, incoming), incoming)
 
     def authenticate_header(self, request: Request) -> str:

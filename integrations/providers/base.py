@@ -2,17 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import ClassVar
+
+from django.utils import timezone
 
 from integrations.events import Event
 
 
 @dataclass(frozen=True, slots=True)
 class IncomingRequest:
-    """A webhook request as it came. Header names are lower case."""
+    """A webhook request as it came. Header names are lower case.
+
+    `uris` are the addresses that the sender may have signed: ours as it is known outside, and as the request names it.
+    """
 
     headers: Mapping[str, str]
     body: bytes
+    received_at: datetime = field(default_factory=timezone.now)
+    uris: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +50,34 @@ class Account:
     credentials: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How many calls a provider allows: so many a second in the long run, and so many at once after a rest."""
+
+    per_s: float
+    burst: int
+
+
 class Provider:
-    """Base of all providers. Override `verify`, the `read_…` and `parse`; the rest where the provider needs it."""
+    """Base of all providers.
+
+    Override `test`; for one that sends webhooks also `verify`, the `read_…` and `parse`, and set `signature_header`.
+    """
 
     key: ClassVar[str]
     name: ClassVar[str]
     origin: ClassVar[str]
-    # Named in the 401 answer, so that the sender's developer sees what is missing.
-    signature_header: ClassVar[str]
+    rate: ClassVar[Rate] = Rate(per_s=20, burst=20)
+    # Named in the 401 answer, so that the sender's developer sees what is missing. Empty: it sends no webhooks.
+    signature_header: ClassVar[str] = ""
     # Keys whose values the admin shows in a payload; everything else is masked.
     visible_keys: ClassVar[frozenset[str]] = frozenset()
 
     def verify(self, request: IncomingRequest, secrets: Sequence[str]) -> bool:
-        """Whether one of the secrets signed the raw body. Compares in constant time."""
+        """Whether one of the secrets signed the raw body, not too long before it was received.
+
+        Compares in constant time.
+        """
         raise NotImplementedError
 
     def read_delivery_id(self, request: IncomingRequest) -> str:
@@ -64,6 +87,10 @@ class Provider:
     def read_envelope(self, request: IncomingRequest) -> Envelope:
         """Raises MalformedError, naming the field, where the request is not the provider's envelope."""
         raise NotImplementedError
+
+    def body_for_digest(self, request: IncomingRequest) -> bytes:
+        """What is the same in every retry of a delivery; override where the sender changes the body between them."""
+        return request.body
 
     def parse(self, body: bytes) -> Parsed:
         """The normalised events of a stored body. Raises PayloadError, naming the field."""

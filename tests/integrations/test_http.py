@@ -9,10 +9,25 @@ import responses
 import time_machine
 
 from integrations import http
-from integrations.exceptions import PermanentError, RateLimitedError, SetupError, TransientError
+from integrations.exceptions import (
+    ConflictError,
+    LostAnswerError,
+    MissingError,
+    OutageError,
+    PermanentError,
+    RateLimitedError,
+    ReauthoriseError,
+    SetupError,
+    TransientError,
+)
 
 URL = "https://api.provider.example/v1/things"
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _ask_again_at_once(monkeypatch):
+    monkeypatch.setattr(http, "REPEAT_PAUSE_S", 0)
 
 
 @pytest.fixture
@@ -86,17 +101,18 @@ def test_success_is_returned(stubs, status):
         (301, PermanentError),
         (302, PermanentError),
         (400, PermanentError),
-        (401, SetupError),
+        (401, ReauthoriseError),
         (403, SetupError),
-        (404, PermanentError),
-        (408, TransientError),
-        (409, PermanentError),
-        (410, PermanentError),
+        (404, MissingError),
+        (408, LostAnswerError),
+        (409, ConflictError),
+        (410, MissingError),
         (422, PermanentError),
         (429, RateLimitedError),
-        (500, TransientError),
-        (502, TransientError),
-        (503, TransientError),
+        (500, OutageError),
+        (502, OutageError),
+        (503, OutageError),
+        (504, LostAnswerError),
     ],
 )
 def test_other_answers_are_errors_of_their_kind(stubs, status, error):
@@ -109,20 +125,88 @@ def test_other_answers_are_errors_of_their_kind(stubs, status, error):
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "expected", "says"),
     [
-        requests.ConnectionError("zoe@example.com"),
-        requests.ConnectTimeout(),
-        requests.ReadTimeout(),
-        requests.exceptions.SSLError(),
-        requests.exceptions.ChunkedEncodingError(),
+        (requests.ConnectTimeout(), OutageError, "could not be reached .ConnectTimeout."),
+        (requests.exceptions.SSLError(), OutageError, "could not be reached .SSLError."),
+        (requests.ConnectionError("zoe@example.com"), LostAnswerError, "broke the connection off"),
+        (requests.ReadTimeout(), LostAnswerError, "no whole answer .ReadTimeout."),
+        (requests.exceptions.ChunkedEncodingError(), LostAnswerError, "no whole answer .ChunkedEncodingError."),
     ],
 )
-def test_provider_that_cannot_be_reached_is_transient_and_the_message_says_how(stubs, error):
+def test_no_answer_says_whether_the_request_may_have_been_taken(stubs, error, expected, says):
     stubs.get(URL, body=error)
-    with pytest.raises(TransientError, match=type(error).__name__) as caught:
+    with pytest.raises(TransientError, match=says) as caught:
         call()
+    assert type(caught.value) is expected
     assert "zoe" not in str(caught.value)
+
+
+def test_an_outage_is_met_by_reading_again_at_once_and_a_write_only_where_it_is_repeatable(stubs):
+    stubs.get(URL, status=503)
+    stubs.get(URL, body=requests.ReadTimeout())
+    stubs.get(URL, body="here")
+    assert call().content == b"here"
+    stubs.post(URL, status=503)
+    with pytest.raises(OutageError):
+        http.request("POST", URL, provider="provider")
+    stubs.post(URL, status=201)
+    assert http.request("POST", URL, provider="provider", is_repeatable=True).status_code == 201
+    assert len(stubs.calls) == 3 + 1 + 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 409, 429])
+def test_a_refusal_is_not_asked_again(stubs, status):
+    stubs.get(URL, status=status)
+    with pytest.raises((PermanentError, TransientError)):
+        call()
+    assert len(stubs.calls) == 1
+
+
+def test_a_try_whose_time_is_over_makes_no_call_and_those_made_are_on_record(stubs):
+    stubs.get(f"{URL}/zoe@example.com?q=secret", status=204)
+    with http.limit_time(5) as scope:
+        call(f"{URL}/zoe@example.com?q=secret")
+    with http.limit_time(0), pytest.raises(TransientError, match="time for this try is over"):
+        call()
+    [made] = scope.calls
+    assert (made["method"], made["path"], made["status"]) == ("GET", "/v1/things/…", 204)
+
+
+def test_a_secret_address_is_never_on_record(stubs):
+    stubs.get(f"{URL}/T0/B0/secret", status=200)
+    with http.limit_time(5) as scope:
+        call(f"{URL}/T0/B0/secret", is_secret_url=True)
+    assert scope.calls[0]["path"] == ""
+
+
+def test_what_a_provider_asks_by_its_rate_headers_is_kept_with_the_try(stubs):
+    stubs.get(URL, headers={"X-Reset": "7"})
+    with http.limit_time(5) as scope:
+        call(read_rest=lambda response: float(response.headers["X-Reset"]))
+    assert scope.rest_s == 7
+
+
+def test_a_providers_own_reading_of_an_error_comes_first(stubs):
+    stubs.get(URL, status=403, body="limit")
+    with pytest.raises(RateLimitedError):
+        call(explain=lambda response: RateLimitedError("its own") if response.content == b"limit" else None)
+
+
+def test_an_answer_that_is_endless_is_cut_off(stubs, monkeypatch):
+    monkeypatch.setattr(http, "ANSWER_LIMIT", 100)
+    stubs.get(URL, body=b"x" * 101)
+    with pytest.raises(LostAnswerError, match="more than"):
+        http.send("GET", URL, provider="provider", is_secret_url=False)
+
+
+def test_json_is_read_and_anything_else_is_a_lost_answer(stubs):
+    for body in ('{"a": [1]}', "", "<html>"):
+        stubs.get(URL, body=body)
+    assert http.request_json("GET", URL, provider="provider") == {"a": [1]}
+    assert http.request_json("GET", URL, provider="provider") is None
+    with pytest.raises(LostAnswerError, match="not JSON"):
+        http.request_json("GET", URL, provider="provider")
 
 
 @pytest.mark.parametrize("token", ["two\nlines", "two\r\nlines: x", "tok…en"])

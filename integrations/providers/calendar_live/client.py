@@ -5,7 +5,7 @@ from datetime import datetime
 
 from integrations import http
 from integrations.events import CalendarRef
-from integrations.exceptions import SetupError, TransientError
+from integrations.exceptions import LostAnswerError, SetupError
 from integrations.payloads import PayloadReader
 from integrations.providers.base import Account
 from integrations.providers.calendar_live.mapping import read_calendar
@@ -42,11 +42,9 @@ def get(account: Account, path: str, params: dict[str, str] | None = None) -> Pa
         raise SetupError("the connection has no access token: authorise it, or set its option access_token.")
     headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
     url = f"{account.base_url}{path}"
-    response = http.request("GET", url, provider="calendar.live", headers=headers, params=params)
-    try:
-        answer = response.json()
-    except (ValueError, RecursionError) as error:
-        raise TransientError("calendar.live answers something that is not JSON.") from error
+    answer = http.request_json("GET", url, provider="calendar.live", headers=headers, params=params)
+    if answer is None:
+        raise LostAnswerError("calendar.live answers without a body.")
     return PayloadReader(answer, path)
 
 
