@@ -2,6 +2,7 @@
 
 import os
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.management.utils import get_random_secret_key
 from django.urls import reverse_lazy
@@ -117,16 +118,20 @@ DATABASES = {
         # Connections stay open: opening one for each enqueue is 17 times slower. Intake handles a stale one itself.
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
+        # One for each test run, so that two at the same time don't meet.
+        "TEST": {"NAME": f"test_keepsync_{os.getpid()}"},
     }
 }
 
 # A job may run for TIMEOUT; a delivery is leased a little longer; a lost job comes again after RETRY.
 JOB_TIMEOUT_S = 20
 DELIVERY_LEASE_S = 25
+# Calls that a drain makes to one provider at the same time.
+DRAIN_THREADS = 6
 Q_CLUSTER = {
     "name": "keepsync",
     "orm": "default",
-    "workers": env.read_int("Q_WORKERS", default=2, minimum=1, maximum=64),
+    "workers": env.read_int("Q_WORKERS", default=4, minimum=1, maximum=64),
     "timeout": JOB_TIMEOUT_S,
     "retry": 30,
     "ack_failures": True,
@@ -167,6 +172,9 @@ WHITENOISE_AUTOREFRESH = DEBUG
 # --- E-mail -----------------------------------------------------------------------------------------------------------
 
 MAILERS = {"default": env.read_mailer(env.read_str("EMAIL_URL", "console://"))}
+# The right side of each letter's Message-ID, and of the sender's address where none is given.
+MAIL_DOMAIN = urlsplit(BASE_URL).hostname
+DEFAULT_FROM_EMAIL = env.read_str("DEFAULT_FROM_EMAIL", f"Keepsync <keepsync@{MAIL_DOMAIN}>")
 
 # --- REST -------------------------------------------------------------------------------------------------------------
 

@@ -14,8 +14,51 @@ from integrations.models import Connection, Delivery, WebhookSecret
 from integrations.providers import get_provider
 from integrations.providers.base import Account
 
-CREDENTIALS = ("client_id", "client_secret", "access_token", "refresh_token", "expires_in", "api_key", "bot_token")
-OPTIONS = ("scope", "channel", "account_id", "default_region", "calendar_id", "authorize_url", "token_url")
+CREDENTIALS = (
+    "client_id",
+    "client_secret",
+    "access_token",
+    "refresh_token",
+    "expires_in",
+    "api_key",
+    "bot_token",
+    "webhook_url",
+)
+OPTIONS = (
+    "scope",
+    "channel",
+    "account_id",
+    "default_region",
+    "calendar_id",
+    "authorize_url",
+    "token_url",
+    "user_id",
+    "object",
+    "from_address",
+    "send_emails",
+)
+# What a person is asked for in the admin, by provider; the shell takes all of the above. A token where none is named.
+ASKED_CREDENTIALS = {
+    "email": (),
+    "pipedrive": ("access_token", "api_key"),
+    "slack": ("bot_token", "webhook_url"),
+    "stripe": ("api_key",),
+}
+ASKED_OPTIONS = {
+    "calendar_live": ("send_emails",),
+    "email": ("from_address",),
+    "salesforce": ("object",),
+    "slack": ("channel",),
+    "zoom": ("user_id",),
+}
+
+
+def asked_credentials(provider: str) -> tuple[str, ...]:
+    return ASKED_CREDENTIALS.get(provider, ("access_token",))
+
+
+def asked_options(provider: str) -> tuple[str, ...]:
+    return ASKED_OPTIONS.get(provider, ())
 
 
 @transaction.atomic
@@ -72,6 +115,23 @@ def retire_secret(secret: WebhookSecret) -> None:
             raise StateError("This is the only active secret: add the new one first.")
         active.filter(pk=secret.pk).update(retired_at=timezone.now())
         mark_changed(secret.connection)
+
+
+def set_credentials(connection: Connection, values: Mapping[str, str]) -> None:
+    """Put credentials that a person gives in the place of those given before: what is left empty is forgotten.
+
+    What a person is not asked for (a client's id and secret) stays. Raises SetupError where nothing is given, or
+    something that this provider does not take.
+    """
+    asked, given = asked_credentials(connection.provider), {name: value for name, value in values.items() if value}
+    if not given or given.keys() - set(asked):
+        raise SetupError(f"{connection} takes {' or '.join(asked) or 'no credentials'}: give that.")
+    with transaction.atomic():
+        latest = Connection.objects.select_for_update().get(pk=connection.pk)
+        kept = {name: value for name, value in latest.credentials.items() if name not in asked}
+        latest.credentials = {**kept, **given}
+        latest.save(update_fields=["credentials", "updated_at"])
+    connection.credentials = latest.credentials
 
 
 def set_status(connection: Connection, status: Connection.Status) -> list[UUID]:

@@ -10,10 +10,11 @@ from django.dispatch import receiver
 from django.utils import timezone
 from django_q.signals import post_spawn
 
-from integrations import deliveries
+from integrations import deliveries, drains, effects
 from integrations.connections import set_status
-from integrations.models import Connection, Delivery, Heartbeat
-from integrations.queue import PROCESS_DELIVERY, enqueue, enqueue_each
+from integrations.holds import start_afresh
+from integrations.models import Connection, Delivery, Effect, Heartbeat
+from integrations.queue import DRAIN_CONNECTION, PROCESS_DELIVERY, enqueue, enqueue_each
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +25,42 @@ def process_delivery(delivery_id: str) -> None:
     delay_s = deliveries.process(UUID(delivery_id))
     if delay_s is not None:
         enqueue(PROCESS_DELIVERY, delivery_id, delay_s=delay_s)
+    wake_planned()
+
+
+def drain_connection(connection_id: int) -> None:
+    delay_s = drains.drain(connection_id)
+    if delay_s is not None:
+        wake(connection_id, delay_s)
+    wake_planned()
+
+
+@transaction.atomic
+def wake(connection_id: int, delay_s: float = 0) -> None:
+    """Queue the connection's drain, unless it is queued already for that time or an earlier one."""
+    due_at = drains.request_drain(connection_id, delay_s)
+    if due_at is not None:
+        enqueue(DRAIN_CONNECTION, connection_id, delay_s=max(0.0, (due_at - timezone.now()).total_seconds()))
+
+
+def wake_planned() -> None:
+    """Queue the drains of all connections for which effects were planned meanwhile."""
+    for connection_id in sorted(effects.take_planned()):
+        wake(connection_id)
+
+
+@transaction.atomic
+def replay_effects(chosen: QuerySet[Effect]) -> list[UUID]:
+    """Replay and wake. Returns the ids of those that were replayed."""
+    replayed = effects.replay(chosen)
+    wake_planned()
+    return replayed
+
+
+@transaction.atomic
+def send_effect_again(effect: Effect) -> None:
+    effects.send_again(effect)
+    wake_planned()
 
 
 def queue_deliveries(ids: Iterable[UUID]) -> None:
@@ -40,15 +77,22 @@ def replay_deliveries(chosen: QuerySet[Delivery]) -> list[UUID]:
 
 @transaction.atomic
 def change_status(connection: Connection, status: Connection.Status) -> list[UUID]:
-    """Pause, resume or disable a connection. Returns the deliveries that waited for it, and are queued now."""
+    """Pause, resume or disable a connection. Returns the deliveries that waited for it, and are queued now.
+
+    Effects that waited for a resumed one go on too.
+    """
     waiting = set_status(connection, status)
     queue_deliveries(waiting)
+    if status == Connection.Status.ACTIVE and start_afresh(connection):
+        wake(connection.pk)
     return waiting
 
 
 def sweep() -> None:
-    """Each minute, by schedule: give forgotten deliveries a job again, and say that the schedule is alive."""
+    """Each minute, by schedule: give forgotten deliveries and effects a job again, and say that the schedule lives."""
     beat()
+    for connection_id in drains.find_idle(timezone.now()):
+        wake(connection_id)
     forgotten = deliveries.find_forgotten(timezone.now())
     if forgotten:
         queue_deliveries(forgotten)

@@ -27,6 +27,12 @@ def _hash_passwords_quickly(settings: Any) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
+@pytest.fixture(autouse=True)
+def _drain_in_this_thread(settings: Any) -> None:
+    """Other threads would not see what a test has not committed."""
+    settings.DRAIN_THREADS = 0
+
+
 @pytest.fixture
 def calendar_live(db: None) -> Connection:
     return make_connection(options={"default_region": "FR"})

@@ -1,8 +1,24 @@
-"""The plumbing's tables: connections with their secrets, deliveries with their attempts."""
+"""The plumbing's tables: connections, deliveries and effects with their attempts, and what is mapped to what."""
 
+from integrations.models.attempts import Attempt
 from integrations.models.connections import Connection, WebhookSecret
-from integrations.models.deliveries import Attempt, Delivery, RejectionCount
+from integrations.models.deliveries import Delivery, RejectionCount
+from integrations.models.effects import Drain, Effect
 from integrations.models.heartbeats import Heartbeat
+from integrations.models.mappings import FieldMapping, OwnerMapping, Pair
 from integrations.models.provenance import RecordedChange
 
-__all__ = ["Attempt", "Connection", "Delivery", "Heartbeat", "RecordedChange", "RejectionCount", "WebhookSecret"]
+__all__ = [
+    "Attempt",
+    "Connection",
+    "Delivery",
+    "Drain",
+    "Effect",
+    "FieldMapping",
+    "Heartbeat",
+    "OwnerMapping",
+    "Pair",
+    "RecordedChange",
+    "RejectionCount",
+    "WebhookSecret",
+]

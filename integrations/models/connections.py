@@ -12,6 +12,8 @@ from integrations.privacy.encryption import EncryptedJSONField, EncryptedTextFie
 class Connection(models.Model):
     class Status(models.TextChoices):
         ACTIVE = "active", "Active"
+        # What is to be done there waits for a person to authorise it again; its webhooks are worked on.
+        NEEDS_REAUTHORISATION = "needs_reauthorisation", "Needs reauthorisation"
         PAUSED = "paused", "Paused"
         DISABLED = "disabled", "Disabled"
 
@@ -25,7 +27,7 @@ class Connection(models.Model):
     base_url = models.URLField(
         blank=True, help_text="One origin that stands for all of the provider's hosts. Empty: the provider's own."
     )
-    status = models.CharField(max_length=16, choices=Status, default=Status.ACTIVE)
+    status = models.CharField(max_length=32, choices=Status, default=Status.ACTIVE)
     default_region = models.CharField(
         max_length=2, blank=True, help_text="Two-letter country of phone numbers that name none, such as FR."
     )

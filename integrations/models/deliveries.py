@@ -80,34 +80,6 @@ class Delivery(models.Model):
         return self.delivery_id or str(self.id)
 
 
-class Attempt(models.Model):
-    """One try at a delivery. Written outside the try's transaction, so that it survives the rollback."""
-
-    class Outcome(models.TextChoices):
-        RUNNING = "running", "Running"
-        SUCCEEDED = "succeeded", "Succeeded"
-        FAILED = "failed", "Failed"
-        ABANDONED = "abandoned", "Its process died"
-
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="tries")
-    number = models.PositiveIntegerField()
-    outcome = models.CharField(max_length=16, choices=Outcome, default=Outcome.RUNNING)
-    cause = models.CharField(max_length=16, choices=Cause, blank=True)
-    error = models.CharField(max_length=ERROR_LENGTH, blank=True)
-    # Where an unexpected error arose: types and frames, never messages.
-    trace = models.JSONField(null=True, blank=True)
-    worker = models.CharField(max_length=128, blank=True)
-    started_at = models.DateTimeField()
-    finished_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        ordering: ClassVar = ["-id"]
-
-    def __str__(self) -> str:
-        return f"attempt {self.number}"
-
-
 class RejectionCount(models.Model):
     """Rejected requests of a connection in one hour: what bounds how many of them are kept."""
 

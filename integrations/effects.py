@@ -1,0 +1,274 @@
+"""Effects: declaring their kinds, planning them, and what operators do with them. drains.py carries them out.
+
+An effect is planned in the transaction of what causes it, so that both are there or neither. A change of state
+coalesces with the open one for its subject; all else happens once for its idempotency key, however often it is planned.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.db import connection as database
+from django.db import transaction
+from django.db.models import F, QuerySet
+from django.utils import timezone
+from uuid_utils.compat import uuid7
+
+from integrations.exceptions import KeepsyncError, SetupError, StateError
+from integrations.models import Connection, Effect
+from integrations.models.deliveries import ERROR_LENGTH
+from integrations.models.provenance import current_delivery
+from integrations.providers.base import Account
+from integrations.retries import Cause
+
+Status = Effect.Status
+OPEN = (Status.PENDING, Status.RUNNING, Status.RETRYING, Status.WAITING)
+
+# --- Kinds ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One effect to carry out. `is_repeat`: an earlier try may have done it, so look for it before doing it."""
+
+    effect_id: UUID
+    key: str
+    subject: str
+    parameters: Mapping[str, Any]
+    connection: Connection
+    account: Account
+    is_repeat: bool
+
+    @property
+    def subject_id(self) -> str:
+        """`<id>` of a subject like `contact:<id>`."""
+        return self.subject.partition(":")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """It is so over there. `record` writes what came back, in the transaction that marks the effect succeeded."""
+
+    external_id: str = ""
+    record: Callable[[], None] = field(default=lambda: None)
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """There is nothing to do (any more), for this reason."""
+
+    reason: str
+
+
+type Result = Done | Skipped | KeepsyncError
+type Run = Callable[[Sequence[Task]], Sequence[Result]]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """`is_state`: it brings something to the state it has here, whenever it runs. `is_findable`: a try whose answer was
+    lost can be found out; otherwise it is never repeated by itself. Lower priorities run first."""
+
+    name: str
+    run: Run
+    is_state: bool
+    is_findable: bool
+    is_batched: bool
+    priority: int
+
+
+_kinds: dict[str, Kind] = {}
+
+
+def carries_out(
+    name: str, *, is_state: bool = False, is_findable: bool = True, priority: int = 0
+) -> Callable[[Callable[[Task], Result]], Callable[[Task], Result]]:
+    """Register what carries out one effect of a kind. It runs outside any transaction, and may raise KeepsyncErrors."""
+
+    def register(run: Callable[[Task], Result]) -> Callable[[Task], Result]:
+        _kinds[name] = Kind(name, lambda tasks: [run(task) for task in tasks], is_state, is_findable, False, priority)
+        return run
+
+    return register
+
+
+def carries_out_together(name: str, *, is_state: bool, priority: int = 0) -> Callable[[Run], Run]:
+    """The same for a kind whose effects go out in batches: one result for each task, in their order."""
+
+    def register(run: Run) -> Run:
+        _kinds[name] = Kind(name, run, is_state, True, True, priority)
+        return run
+
+    return register
+
+
+def find_kind(name: str) -> Kind:
+    """Raises SetupError for a kind that this version does not know."""
+    try:
+        return _kinds[name]
+    except KeyError:
+        raise SetupError(f"This version knows no effect of the kind {name}.") from None
+
+
+# --- Planning ---------------------------------------------------------------------------------------------------------
+
+# The connections with effects that were planned in this context, for the edge to wake their drains.
+_planned: ContextVar[set[int] | None] = ContextVar("planned", default=None)
+
+INSERT = """
+INSERT INTO integrations_effect AS effect (
+    id, connection_id, kind, subject, idempotency_key, is_state, revision, tried_revision, parameters, delivery_id,
+    status, cause, error, fingerprint, attempts, free_attempts, repeats, external_id, close_reason, priority,
+    created_at, due_at
+)
+SELECT %(id)s, endpoint.id, %(kind)s, %(subject)s, %(key)s, %(is_state)s, 1, 0, %(parameters)s, %(delivery_id)s,
+       CASE WHEN endpoint.status <> 'active' OR drain.held_until > %(now)s THEN 'waiting' ELSE 'pending' END,
+       CASE WHEN endpoint.status = 'needs_reauthorisation' THEN 'reauthorise'
+            WHEN drain.held_until > %(now)s THEN drain.hold_cause ELSE '' END,
+       '', '', 0, 0, 0, '', '', %(priority)s, %(now)s, %(now)s
+FROM integrations_connection AS endpoint
+LEFT JOIN integrations_drain AS drain ON drain.connection_id = endpoint.id
+WHERE endpoint.id = %(connection_id)s AND endpoint.status <> 'disabled'
+"""
+COALESCE = """
+ON CONFLICT (connection_id, kind, subject)
+WHERE is_state AND status IN ('pending', 'running', 'retrying', 'waiting')
+DO UPDATE SET revision = effect.revision + 1
+"""
+ONCE = "ON CONFLICT (idempotency_key) DO UPDATE SET repeats = effect.repeats + 1"
+
+
+def plan(
+    kind: str, *, connection_id: int, subject: str, key: str = "", parameters: Mapping[str, Any] | None = None
+) -> None:
+    """Plan a change outside, in the open transaction. A disabled connection gets none.
+
+    `key` says what happens only once, such as `slack.message:<meeting>`; a change of state needs none.
+    """
+    declared = find_kind(kind)
+    effect_id = uuid7()
+    if bool(key) == declared.is_state:
+        raise ValueError(f"{kind}: give a key to what happens once, and none to a change of state")
+    values: dict[str, Any] = {
+        "id": effect_id,
+        "connection_id": connection_id,
+        "kind": kind,
+        "subject": subject,
+        "key": key or f"{kind}:{subject}:{effect_id}",
+        "is_state": declared.is_state,
+        "parameters": json.dumps(parameters or {}),
+        "delivery_id": current_delivery.get(),
+        "priority": declared.priority,
+        "now": timezone.now(),
+    }
+    with database.cursor() as cursor:
+        cursor.execute(INSERT + (COALESCE if declared.is_state else ONCE), values)
+    planned_here().add(connection_id)
+
+
+def planned_here() -> set[int]:
+    """The ids of the connections for which effects were planned in this context and those copied from it."""
+    planned = _planned.get()
+    if planned is None:
+        planned = set()
+        _planned.set(planned)
+    return planned
+
+
+def take_planned() -> set[int]:
+    """The same since the last call, to be woken by an edge."""
+    planned = planned_here()
+    _planned.set(None)
+    return planned
+
+
+# --- Operators' actions -----------------------------------------------------------------------------------------------
+
+REPLAYABLE = (Status.DEAD, Status.DISCARDED)
+DISCARDABLE = (Status.DEAD,)
+SUPPRESSIBLE = (Status.PENDING, Status.RETRYING, Status.WAITING)
+
+
+def is_unknown(effect: Effect) -> bool:
+    """Whether nobody but a person can find out if it happened."""
+    return effect.status == Status.WAITING and effect.cause == Cause.UNKNOWN_OUTCOME
+
+
+def may_replay(effect: Effect) -> bool:
+    return effect.status in REPLAYABLE or (effect.is_state and effect.status in (Status.SUCCEEDED, Status.SUPPRESSED))
+
+
+def replay(chosen: QuerySet[Effect]) -> list[UUID]:
+    """Make effects due again with a new retry schedule; returns the ids of those that were.
+
+    What has succeeded once and for all is left alone. A change of state for whose subject another one is open is
+    suppressed: that one brings the same state.
+    """
+    with transaction.atomic():
+        rows = chosen.order_by("id").select_for_update(of=("self",))
+        replayed = [effect for effect in rows if may_replay(effect)]
+        ids = [effect.pk for effect in replayed if not is_covered(effect)]
+        reopen(Effect.objects.filter(pk__in=ids))
+        covered = Effect.objects.filter(pk__in=[effect.pk for effect in replayed if effect.pk not in set(ids)])
+        covered.update(status=Status.SUPPRESSED, close_reason="Another effect brings the same state.")
+        planned_here().update(effect.connection_id for effect in replayed)
+    return ids
+
+
+def is_covered(effect: Effect) -> bool:
+    same = Effect.objects.filter(connection=effect.connection_id, kind=effect.kind, subject=effect.subject)
+    return effect.is_state and same.filter(status__in=OPEN).exclude(pk=effect.pk).exists()
+
+
+def reopen(effects: QuerySet[Effect]) -> None:
+    effects.update(
+        status=Status.PENDING,
+        cause="",
+        free_attempts=F("attempts"),
+        due_at=timezone.now(),
+        finished_at=None,
+        close_reason="",
+    )
+
+
+def suppress(effect: Effect, reason: str) -> None:
+    """Close what has not happened yet, for good. Raises StateError where it runs or is over."""
+    close(effect, reason, allowed=SUPPRESSIBLE, status=Status.SUPPRESSED)
+
+
+def discard(effect: Effect, reason: str) -> None:
+    """Close a dead letter, with the reason. Raises StateError where it is none."""
+    close(effect, reason, allowed=DISCARDABLE, status=Status.DISCARDED)
+
+
+def close(effect: Effect, reason: str, *, allowed: Sequence[Status], status: Status) -> None:
+    if not reason.strip():
+        raise StateError("Say why: the reason is kept with the effect.")
+    closed = Effect.objects.filter(pk=effect.pk, status__in=allowed).update(
+        status=status, close_reason=reason.strip()[:ERROR_LENGTH], due_at=None, finished_at=timezone.now()
+    )
+    if not closed:
+        raise StateError(f"This does not fit an effect that is {effect.status}.")
+
+
+def confirm_arrival(effect: Effect) -> None:
+    """A person found that it happened. Raises StateError where that was not the question."""
+    now = timezone.now()
+    unknown = Effect.objects.filter(pk=effect.pk, status=Status.WAITING, cause=Cause.UNKNOWN_OUTCOME)
+    if not unknown.update(status=Status.SUCCEEDED, close_reason="A person found that it arrived.", finished_at=now):
+        raise StateError("Nobody asks whether this effect arrived.")
+
+
+def send_again(effect: Effect) -> None:
+    """A person found that it did not happen. Raises StateError where that was not the question."""
+    with transaction.atomic():
+        unknown = Effect.objects.select_for_update().filter(
+            pk=effect.pk, status=Status.WAITING, cause=Cause.UNKNOWN_OUTCOME
+        )
+        if not unknown.exists():
+            raise StateError("Nobody asks whether this effect arrived.")
+        reopen(unknown)
+        planned_here().add(effect.connection_id)

@@ -1,0 +1,264 @@
+"""One try at effects: claiming those that are due, carrying them out, and writing down what came of it."""
+
+import logging
+import os
+import socket
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.utils import timezone
+
+from integrations import effects, http
+from integrations.connections import account_of
+from integrations.effects import Done, Result, Task
+from integrations.exceptions import LostAnswerError, OutageError, RateLimitedError, ReauthoriseError
+from integrations.failures import explain, fingerprint
+from integrations.holds import DUE
+from integrations.models import Attempt, Connection, Effect
+from integrations.models.deliveries import ERROR_LENGTH
+from integrations.models.provenance import current_delivery
+from integrations.providers.base import Account, Provider
+from integrations.providers.crm import Crm
+from integrations.retries import Cause, next_delay
+
+logger = logging.getLogger(__name__)
+
+Status = Effect.Status
+IN_ORDER = (Status.PENDING, Status.RUNNING, Status.RETRYING)
+# What says nothing about the effect, but about the connection.
+NOT_NOW = (OutageError, RateLimitedError, ReauthoriseError)
+# Before a rate limit that names no time is tried again.
+PAUSE_S = 1.0
+UNKNOWN = "It was being sent when the answer was lost: look whether it arrived, then say so or send it again."
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An effect that is ours to carry out, and the open attempt at it."""
+
+    effect: Effect
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What carrying out one or several effects together came to. `failures` are still to be recorded."""
+
+    calls: int
+    rest_s: float
+    failures: Sequence[tuple[Claim, Exception]]
+    # Whether the other side answered, whatever it thinks of these effects.
+    is_up: bool
+
+
+# --- Claiming ---------------------------------------------------------------------------------------------------------
+
+
+def claim_next(connection: Connection, provider: Provider, *, is_probe: bool) -> list[Claim]:
+    """The next effect that is due, with those of its kind that go out in one batch with it; each with an attempt."""
+    due = find_due(connection, is_probe=is_probe)
+    first = due.values_list("pk", "kind").first()
+    if first is None:
+        return []
+    key, kind = first
+    size = 1 if is_probe else batch_size(provider, kind)
+    ids = [key] if size == 1 else list(due.filter(kind=kind).values_list("pk", flat=True)[:size])
+    now, token = timezone.now(), uuid.uuid4()
+    with transaction.atomic():
+        Effect.objects.filter(pk__in=ids, status__in=(*DUE, Status.WAITING)).update(
+            status=Status.RUNNING,
+            attempts=F("attempts") + 1,
+            tried_revision=F("revision"),
+            lease_token=token,
+            lease_expires_at=now + timedelta(seconds=settings.DELIVERY_LEASE_S),
+        )
+        claimed = list(Effect.objects.filter(pk__in=ids, lease_token=token).order_by("id"))
+        worker = f"{socket.gethostname()}:{os.getpid()}"
+        attempts = Attempt.objects.bulk_create(
+            Attempt(effect=effect, number=effect.attempts, worker=worker, started_at=now) for effect in claimed
+        )
+    return [Claim(effect, attempt) for effect, attempt in zip(claimed, attempts, strict=True)]
+
+
+def find_due(connection: Connection, *, is_probe: bool) -> QuerySet[Effect]:
+    """Effects that may go out now, in order: the first open one of each subject, if its time has come.
+
+    For a probe it is also one that waits.
+    """
+    earlier = Effect.objects.filter(
+        connection=connection, subject=OuterRef("subject"), id__lt=OuterRef("id"), status__in=IN_ORDER
+    )
+    found = Effect.objects.filter(~Exists(earlier), connection=connection).order_by("priority", "id")
+    if is_probe:
+        return found.filter(status__in=(*DUE, Status.WAITING)).exclude(cause=Cause.UNKNOWN_OUTCOME)
+    return found.filter(status__in=DUE, due_at__lte=timezone.now())
+
+
+def batch_size(provider: Provider, kind: str) -> int:
+    is_batched = kind in effects._kinds and effects._kinds[kind].is_batched
+    return provider.batch_size if is_batched and isinstance(provider, Crm) else 1
+
+
+def recover(connection: Connection) -> None:
+    """Close the attempts of processes that died, and make their effects due again.
+
+    Where nobody can find out whether it happened, the effect waits for a person.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        lost = Effect.objects.filter(connection=connection, status=Status.RUNNING, lease_expires_at__lte=now)
+        kinds = dict(lost.select_for_update().values_list("pk", "kind"))
+        if not kinds:
+            return
+        Attempt.objects.filter(effect__in=kinds, outcome=Attempt.Outcome.RUNNING).update(
+            outcome=Attempt.Outcome.ABANDONED, finished_at=now
+        )
+        unknown = [
+            key for key, kind in kinds.items() if kind in effects._kinds and not effects._kinds[kind].is_findable
+        ]
+        Effect.objects.filter(pk__in=kinds).update(status=Status.RETRYING, due_at=now, lease_token=None)
+        Effect.objects.filter(pk__in=unknown).update(
+            status=Status.WAITING, due_at=None, cause=Cause.UNKNOWN_OUTCOME, error=UNKNOWN
+        )
+
+
+# --- Carrying out -----------------------------------------------------------------------------------------------------
+
+
+def carry_out(connection: Connection, claims: Sequence[Claim], *, limit_s: float) -> Report:
+    """Carry effects of one kind out, and record those that succeeded. Runs on any thread; never raises."""
+    with http.limit_time(limit_s) as scope:
+        results = run(connection, claims)
+    failures: list[tuple[Claim, Exception]] = []
+    for claim, result in zip(claims, results, strict=True):
+        claim.attempt.calls = scope.calls
+        try:
+            settle(claim, result)
+        except Exception as error:
+            failures.append((claim, error))
+    is_up = bool(scope.calls) and not all(isinstance(result, NOT_NOW) for result in results)
+    return Report(len(scope.calls), scope.rest_s, failures, is_up)
+
+
+def run(connection: Connection, claims: Sequence[Claim]) -> Sequence[Result | Exception]:
+    """One result for each claim, in order; an error of the whole call is the result of each."""
+    try:
+        kind = effects.find_kind(claims[0].effect.kind)
+        account = account_of(connection)
+        tasks = [make_task(connection, account, claim.effect) for claim in claims]
+        results = kind.run(tasks)
+        if len(results) != len(claims):
+            raise ValueError(f"{kind.name} gave {len(results)} results for {len(claims)} effects")
+        return results
+    except Exception as error:
+        return [error] * len(claims)
+
+
+def make_task(connection: Connection, account: Account, effect: Effect) -> Task:
+    return Task(
+        effect_id=effect.pk,
+        key=effect.idempotency_key,
+        subject=effect.subject,
+        parameters=effect.parameters,
+        connection=connection,
+        account=account,
+        is_repeat=effect.attempts > 1,
+    )
+
+
+def settle(claim: Claim, result: Result | Exception) -> None:
+    """Write down what came back, and that the effect is done, in one transaction. Raises what is a failure."""
+    if isinstance(result, Exception):
+        raise result
+    token = current_delivery.set(claim.effect.delivery_id)
+    try:
+        with transaction.atomic():
+            if isinstance(result, Done):
+                result.record()
+                mark(claim, Status.SUCCEEDED, external_id=result.external_id[:255])
+            else:
+                mark(claim, Status.SUPPRESSED, close_reason=result.reason[:ERROR_LENGTH])
+    finally:
+        current_delivery.reset(token)
+
+
+def mark(claim: Claim, status: Status, **fields: str) -> None:
+    """Close the effect; a state that has changed since it was read makes it due again. Nothing without the lease."""
+    now = timezone.now()
+    has_moved = Q(is_state=True, revision__gt=F("tried_revision"))
+    held = Effect.objects.filter(pk=claim.effect.pk, lease_token=claim.effect.lease_token)
+    held.update(
+        status=Case(When(has_moved, then=Value(Status.PENDING)), default=Value(status)),
+        finished_at=Case(When(has_moved, then=None), default=Value(now)),
+        due_at=Case(When(has_moved, then=Value(now)), default=None),
+        free_attempts=Case(When(has_moved, then=F("attempts")), default=F("free_attempts")),
+        cause="",
+        error="",
+        fingerprint="",
+        lease_token=None,
+        lease_expires_at=None,
+        **fields,
+    )
+    close_attempt(claim, outcome=Attempt.Outcome.SUCCEEDED, finished_at=now)
+
+
+def close_attempt(claim: Claim, **fields: object) -> None:
+    still_open = Attempt.objects.filter(pk=claim.attempt.pk, outcome=Attempt.Outcome.RUNNING)
+    still_open.update(calls=claim.attempt.calls, **fields)
+
+
+def record_failure(connection: Connection, claim: Claim, error: Exception, *, is_held: bool) -> None:
+    """Close the attempt, and say when the effect is tried again, what it waits for, or that it is a dead letter."""
+    now, effect, failure = timezone.now(), claim.effect, explain(error)
+    message = failure.message[:ERROR_LENGTH]
+    cause, is_free = failure.cause, is_held or isinstance(error, RateLimitedError | ReauthoriseError)
+    delay_s = next_delay(max(1, effect.attempts - effect.free_attempts), cause, retry_after_s=failure.retry_after_s)
+    if isinstance(error, LostAnswerError) and not effects.find_kind(effect.kind).is_findable:
+        status, cause, message, delay_s = Status.WAITING, Cause.UNKNOWN_OUTCOME, UNKNOWN, None
+    elif is_held and isinstance(error, NOT_NOW):
+        status, delay_s = Status.WAITING, 0.0
+    elif isinstance(error, RateLimitedError):
+        status, delay_s = Status.RETRYING, failure.retry_after_s or PAUSE_S
+    else:
+        status = Status.DEAD if delay_s is None else Status.RETRYING
+    with transaction.atomic():
+        close_attempt(
+            claim,
+            outcome=Attempt.Outcome.FAILED,
+            cause=failure.cause,
+            error=message,
+            trace=failure.trace,
+            finished_at=now,
+        )
+        Effect.objects.filter(pk=effect.pk, lease_token=effect.lease_token).update(
+            status=status_or_due_again(status),
+            cause=cause,
+            error=message,
+            fingerprint=fingerprint(connection.provider, cause, message),
+            free_attempts=F("free_attempts") + int(is_free),
+            due_at=now if delay_s is None and status == Status.DEAD else due_after(now, delay_s),
+            finished_at=now if status == Status.DEAD else None,
+            lease_token=None,
+            lease_expires_at=None,
+        )
+    logger.warning(
+        "effect failed",
+        extra={"effect_id": str(effect.pk), "kind": effect.kind, "cause": cause, "retry_in_s": delay_s},
+    )
+
+
+def due_after(now: datetime, delay_s: float | None) -> datetime | None:
+    return None if delay_s is None else now + timedelta(seconds=delay_s)
+
+
+def status_or_due_again(status: Status) -> Case | Status:
+    """A state that can't be accepted may have been mended since it was read: then it is tried once more."""
+    if status != Status.DEAD:
+        return status
+    has_moved = Q(is_state=True, revision__gt=F("tried_revision"))
+    return Case(When(has_moved, then=Value(Status.PENDING)), default=Value(status))
