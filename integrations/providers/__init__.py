@@ -3,8 +3,18 @@
 from integrations.exceptions import SetupError
 from integrations.providers.base import Provider
 from integrations.providers.calendar_live.provider import CalendarLive
+from integrations.providers.email.provider import Email
+from integrations.providers.hubspot.provider import HubSpot
+from integrations.providers.pipedrive.provider import Pipedrive
+from integrations.providers.salesforce.provider import Salesforce
+from integrations.providers.slack.provider import Slack
+from integrations.providers.stripe.provider import Stripe
+from integrations.providers.zoom.provider import Zoom
 
-PROVIDERS: dict[str, Provider] = {provider.key: provider for provider in (CalendarLive(),)}
+PROVIDERS: dict[str, Provider] = {
+    provider.key: provider
+    for provider in (CalendarLive(), HubSpot(), Salesforce(), Slack(), Zoom(), Email(), Stripe(), Pipedrive())
+}
 
 
 def get_provider(key: str) -> Provider:

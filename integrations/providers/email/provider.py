@@ -1,0 +1,14 @@
+"""E-mail: the adapter's face. It sends no webhooks, and its server is the one that EMAIL_URL names."""
+
+from integrations.providers.base import Account, Provider, Rate
+from integrations.providers.email import client
+
+
+class Email(Provider):
+    key = "email"
+    name = "E-mail"
+    origin = ""
+    rate = Rate(per_s=10, burst=20)
+
+    def test(self, account: Account) -> str:
+        return client.check_mailer(account)

@@ -1,0 +1,82 @@
+"""HubSpot: the adapter's face."""
+
+from collections.abc import Mapping, Sequence
+
+from integrations.exceptions import KeepsyncError, PermanentError, SetupError
+from integrations.providers.base import Account, Envelope, IncomingRequest, Parsed, Rate
+from integrations.providers.crm import Crm, CrmContact, CrmMeeting, Saved
+from integrations.providers.hubspot import client, records, webhook
+from integrations.providers.hubspot.mapping import CONTACT_MAPPING, KEY, MEETING_MAPPING, NEIGHBOURS, OWN_PROPERTIES
+
+
+class HubSpot(Crm):
+    """Credentials: `access_token`, of a private app or by OAuth."""
+
+    key = "hubspot"
+    name = "HubSpot"
+    origin = "https://api.hubapi.com"
+    # 100 calls in ten seconds for each app, in the smallest plans.
+    rate = Rate(per_s=10, burst=100)
+    batch_size = 100
+    signature_header = "X-HubSpot-Signature-v3"
+    visible_keys = webhook.VISIBLE_KEYS
+    default_mapping = {"contact": CONTACT_MAPPING, "meeting": MEETING_MAPPING}
+
+    # --- Webhooks
+
+    def verify(self, request: IncomingRequest, secrets: Sequence[str]) -> bool:
+        return webhook.verify(request, secrets)
+
+    def read_delivery_id(self, request: IncomingRequest) -> str:
+        return webhook.read_delivery_id(request)
+
+    def read_envelope(self, request: IncomingRequest) -> Envelope:
+        return webhook.read_envelope(request)
+
+    def body_for_digest(self, request: IncomingRequest) -> bytes:
+        return webhook.body_for_digest(request)
+
+    def parse(self, body: bytes) -> Parsed:
+        return webhook.parse(body)
+
+    # --- Calls
+
+    def test(self, account: Account) -> str:
+        client.list_contacts(account, page_size=1)
+        return f"HubSpot answers; {self.prepare(account)}"
+
+    def prepare(self, account: Account) -> str:
+        made = [f"{name} of {kind}" for kind in OWN_PROPERTIES for name in make_properties(account, kind)]
+        return f"made the properties {', '.join(made)}." if made else "it has all properties that Keepsync needs."
+
+    def save_contacts(self, account: Account, contacts: Sequence[CrmContact]) -> list[Saved | KeepsyncError]:
+        return records.save_contacts(account, contacts)
+
+    def save_meetings(self, account: Account, meetings: Sequence[CrmMeeting]) -> list[Saved | KeepsyncError]:
+        return records.save_meetings(account, meetings)
+
+    def merge_contacts(self, account: Account, survivor_id: str, loser_id: str) -> str:
+        try:
+            return client.merge_contacts(account, survivor_id, loser_id)
+        except SetupError:
+            raise
+        except PermanentError:
+            # What an earlier call has merged cannot be merged again.
+            if merged_id := client.find_merged(account, survivor_id, loser_id):
+                return merged_id
+            raise
+
+
+def make_properties(account: Account, kind: str) -> list[str]:
+    """The names of those that were missing. Raises SetupError where one is there that Keepsync cannot use."""
+    known = client.list_properties(account, kind)
+    if KEY in known and known[KEY].value.get("hasUniqueValue") is not True:
+        raise SetupError(f"HubSpot's property {KEY} of {kind} is not unique: delete it there, and test again.")
+    neighbour, usual_group = NEIGHBOURS[kind]
+    group = known[neighbour].optional_text("groupName") if neighbour in known else ""
+    missing: Mapping[str, Mapping[str, object]] = {
+        name: definition for name, definition in OWN_PROPERTIES[kind].items() if name not in known
+    }
+    for name, definition in missing.items():
+        client.create_property(account, kind, {"name": name, "groupName": group or usual_group, **definition})
+    return list(missing)

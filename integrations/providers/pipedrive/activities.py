@@ -1,0 +1,43 @@
+"""Meetings as Pipedrive's activities. They have no custom fields: our key is the last line of the note."""
+
+from integrations.exceptions import MissingError
+from integrations.payloads import PayloadReader
+from integrations.providers.base import Account
+from integrations.providers.crm import CrmMeeting, Saved
+from integrations.providers.pipedrive import client, mapping
+from integrations.providers.pipedrive.persons import is_deleted, read_made_id
+
+PATH = f"{client.V2}/activities"
+# How many of the newest activities are searched for one whose making was not answered.
+NEWEST_PAGES = 4
+
+
+def save_activity(account: Account, meeting: CrmMeeting) -> Saved:
+    """1. The linked activity, unless it was deleted. 2. One that an earlier try made. 3. A new one."""
+    activity = find_linked(account, meeting.external_id) or (find_made(account, meeting) if meeting.may_exist else None)
+    body = mapping.build_activity(meeting, activity)
+    if activity is None:
+        return Saved(read_made_id(client.create(account, PATH, body)), is_new=True)
+    number = activity.integer("id", minimum=1)
+    client.change(account, "PATCH", f"{PATH}/{number}", body)
+    return Saved(str(number))
+
+
+def find_linked(account: Account, external_id: str) -> PayloadReader | None:
+    """None where there is no such activity any more."""
+    if not external_id:
+        return None
+    try:
+        activity = client.get(account, f"{PATH}/{mapping.read_id(external_id)}").object("data")
+    except MissingError:
+        return None
+    return None if is_deleted(activity) else activity
+
+
+def find_made(account: Account, meeting: CrmMeeting) -> PayloadReader | None:
+    """The activity that an earlier try made, among the leading contact's newest; among all where there is none."""
+    params: dict[str, str | int] = {"sort_by": "add_time", "sort_direction": "desc", "limit": client.LARGEST_PAGE}
+    if meeting.contact_ids:
+        params["person_id"] = mapping.read_id(meeting.contact_ids[0])
+    newest = client.read_all(account, PATH, params, pages=NEWEST_PAGES)
+    return next((item for item in newest if mapping.has_mark(item, meeting.key) and not is_deleted(item)), None)

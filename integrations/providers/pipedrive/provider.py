@@ -1,0 +1,64 @@
+"""Pipedrive: the adapter's face."""
+
+from collections.abc import Callable, Sequence
+
+from integrations.exceptions import KeepsyncError, PermanentError, SetupError
+from integrations.providers.base import Account, Envelope, IncomingRequest, Parsed, Rate
+from integrations.providers.crm import Crm, CrmContact, CrmMeeting, CrmRecord, Saved
+from integrations.providers.pipedrive import activities, client, fields, persons, webhook
+from integrations.providers.pipedrive.errors import NAME
+from integrations.providers.pipedrive.mapping import DEFAULT_MAPPING
+
+
+class Pipedrive(Crm):
+    """The connection's address is the company's own (https://acme.pipedrive.com) or the common one."""
+
+    key = "pipedrive"
+    name = NAME
+    origin = "https://api.pipedrive.com"
+    rate = Rate(per_s=10, burst=20)
+    signature_header = "Authorization"
+    visible_keys = webhook.VISIBLE_KEYS
+    default_mapping = DEFAULT_MAPPING
+
+    def verify(self, request: IncomingRequest, secrets: Sequence[str]) -> bool:
+        return webhook.verify(request, secrets)
+
+    def read_delivery_id(self, request: IncomingRequest) -> str:
+        return webhook.read_delivery_id(request)
+
+    def read_envelope(self, request: IncomingRequest) -> Envelope:
+        return webhook.read_envelope(request)
+
+    def body_for_digest(self, request: IncomingRequest) -> bytes:
+        return webhook.body_for_digest(request)
+
+    def parse(self, body: bytes) -> Parsed:
+        return webhook.parse(body)
+
+    def test(self, account: Account) -> str:
+        page = client.read_page(account, persons.PATH, {"limit": 1})
+        return f"Pipedrive answers; it has {'persons' if page.items else 'no persons yet'}. {self.prepare(account)}"
+
+    def prepare(self, account: Account) -> str:
+        made = fields.prepare(account)
+        return f"Made the person fields {', '.join(made)}." if made else "Keepsync's person fields are there."
+
+    def save_contacts(self, account: Account, contacts: Sequence[CrmContact]) -> list[Saved | KeepsyncError]:
+        return [save_one(persons.save_person, account, contact) for contact in contacts]
+
+    def save_meetings(self, account: Account, meetings: Sequence[CrmMeeting]) -> list[Saved | KeepsyncError]:
+        return [save_one(activities.save_activity, account, meeting) for meeting in meetings]
+
+    def merge_contacts(self, account: Account, survivor_id: str, loser_id: str) -> str:
+        return persons.merge_persons(account, survivor_id, loser_id)
+
+
+def save_one[R: CrmRecord](save: Callable[[Account, R], Saved], account: Account, record: R) -> Saved | PermanentError:
+    """What concerns this record alone is returned; what must be set up, and what passes, is raised."""
+    try:
+        return save(account, record)
+    except SetupError:
+        raise
+    except PermanentError as error:
+        return error

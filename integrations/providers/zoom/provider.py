@@ -1,0 +1,35 @@
+"""Zoom: the adapter's face."""
+
+from collections.abc import Sequence
+
+from integrations.providers.base import Account, Envelope, IncomingRequest, Parsed, Provider, Rate
+from integrations.providers.zoom import client, webhook
+
+
+class Zoom(Provider):
+    key = "zoom"
+    name = client.NAME
+    origin = "https://api.zoom.us"
+    # Of the calls made here, creating a meeting is limited the most: 20 a second on the smaller plans.
+    rate = Rate(per_s=15, burst=20)
+    signature_header = webhook.SIGNATURE_HEADER
+    visible_keys = webhook.VISIBLE_KEYS
+
+    def verify(self, request: IncomingRequest, secrets: Sequence[str]) -> bool:
+        return webhook.verify(request, secrets)
+
+    def read_delivery_id(self, request: IncomingRequest) -> str:
+        return webhook.read_delivery_id(request)
+
+    def read_envelope(self, request: IncomingRequest) -> Envelope:
+        return webhook.read_envelope(request)
+
+    def parse(self, body: bytes) -> Parsed:
+        return webhook.parse(body)
+
+    def handshake(self, request: IncomingRequest, secrets: Sequence[str]) -> dict[str, str] | None:
+        return webhook.answer_validation(request, secrets)
+
+    def test(self, account: Account) -> str:
+        client.check_meetings(account)
+        return "Zoom answers, and the host's meetings can be read."
