@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 
-from bookings.models import Attendance, Calendar, Meeting
+from bookings.models import Attendance, Calendar, Invitation, Meeting, MeetingLink, Payment
 from bookings.occurrences import MeetingOccurrence, list_occurrences
 from bookings.timezones import zone
 from contacts.identifiers import hold
@@ -147,7 +147,9 @@ class MeetingAdmin(ReadOnlyMixin, LongListMixin, HistoryAdmin, DetailAdmin):
 
     @admin.display(description="join link")
     def join_link(self, meeting: Meeting) -> str:
-        return "Is set" if meeting.join_url else "Is not set"
+        if meeting.join_url:
+            return "Is set"
+        return "Is set, by Keepsync" if meeting.made_join_url else "Is not set"
 
     @admin.display(description="repeats")
     def rule(self, meeting: Meeting) -> str:

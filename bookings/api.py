@@ -14,7 +14,7 @@ from bookings.availability import LONGEST_WINDOW, Availability, read_availabilit
 from bookings.models import Attendance, Calendar, Meeting
 from bookings.occurrences import list_occurrences
 from integrations.api import ReadViewSet, read_instant
-from integrations.exceptions import KeepsyncError, TransientError, UnstoredError
+from integrations.exceptions import KeepsyncError, ReauthoriseError, TransientError, UnstoredError
 
 LONGEST_EXPANSION = timedelta(days=3 * 366)
 RETRY_AFTER_S = 5
@@ -172,6 +172,8 @@ def find_calendar(external_id: str) -> Calendar:
 def ask_availability(calendar: Calendar, start: datetime, end: datetime) -> Availability:
     try:
         return read_availability(calendar, start, end)
+    except ReauthoriseError as error:
+        raise UnstoredError(502, "provider_refused", str(error)) from error
     except TransientError as error:
         retry_after_s = max(1, round(error.retry_after_s or RETRY_AFTER_S))
         raise UnstoredError(503, "provider_away", str(error), retry_after_s=retry_after_s) from error

@@ -1,9 +1,100 @@
 """What bookings do when something happens at a provider."""
 
+from uuid import UUID
+
+from bookings import sync
+from bookings.flows import checkout, lead_capture, online_meeting
+from bookings.models import Invitation, Meeting, MeetingLink, Payment
+from bookings.payments import Told, settle
 from bookings.upserts import upsert_meeting
-from integrations.events import BookingChanged, Origin, Outcome, handles
+from integrations.events import (
+    BookingChanged,
+    OnlineMeetingChanged,
+    Origin,
+    Outcome,
+    PaymentChanged,
+    RecordDeleted,
+    RecordKind,
+    RegistrantChanged,
+    handles,
+)
+
+FLOWS = (lead_capture.follow, checkout.follow, online_meeting.follow, sync.follow)
+
+
+def follow(meeting: Meeting) -> None:
+    """Let every automation see where the meeting is now."""
+    for flow in FLOWS:
+        flow(meeting)
 
 
 @handles(BookingChanged)
 def change_meeting(event: BookingChanged, origin: Origin) -> Outcome:
-    return upsert_meeting(event.booking, origin)
+    meeting = upsert_meeting(event.booking, origin)
+    if meeting is None:
+        return Outcome.STALE
+    follow(meeting)
+    return Outcome.APPLIED
+
+
+@handles(PaymentChanged)
+def change_payment(event: PaymentChanged, origin: Origin) -> Outcome:
+    """Stripe's word on a payment. One that comes before its booking is kept for it."""
+    meeting = find_paid_meeting(event)
+    told = Told(
+        by="stripe",
+        session_id=event.session_id,
+        status=event.status,
+        payment_intent=event.payment_intent,
+        amount=event.amount,
+        currency=event.currency,
+    )
+    payment = settle(told, meeting=meeting)
+    if payment.meeting:
+        follow(payment.meeting)
+    return Outcome.APPLIED
+
+
+def find_paid_meeting(event: PaymentChanged) -> Meeting | None:
+    """The payment's meeting, locked before the payment, as a booking's message locks them."""
+    rows = Payment.objects.exclude(meeting=None)
+    known = rows.filter(session_id=event.session_id).first() if event.session_id else None
+    if known is None and event.payment_intent:
+        known = rows.filter(payment_intent=event.payment_intent).first()
+    meeting_id = known.meeting_id if known else read_reference(event.client_reference)
+    return Meeting.objects.select_for_update().filter(pk=meeting_id).first() if meeting_id else None
+
+
+def read_reference(text: str) -> UUID | None:
+    """The meeting's id that Keepsync gives to the sessions it makes; None for anybody else's reference."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+@handles(OnlineMeetingChanged)
+def change_online_meeting(event: OnlineMeetingChanged, origin: Origin) -> Outcome:
+    """A meeting that was deleted in Zoom is made anew; other changes there are put right with the next change here."""
+    link = MeetingLink.objects.filter(connection=origin.connection_id, external_id=event.external_id).first()
+    if link and event.change == "deleted":
+        online_meeting.notice_deletion(link)
+    return Outcome.APPLIED
+
+
+@handles(RegistrantChanged)
+def change_registrant(event: RegistrantChanged, origin: Origin) -> Outcome:
+    """A registration that was cancelled in Zoom: that attendee has no link any more."""
+    if event.change in ("cancelled", "denied"):
+        gone = Invitation.objects.filter(online_id=event.external_id, registrant_id=event.registrant_id)
+        for invitation in gone.exclude(registrant_id=""):
+            online_meeting.forget_registrant(invitation)
+    return Outcome.APPLIED
+
+
+@handles(RecordDeleted)
+def delete_meeting_record(event: RecordDeleted, origin: Origin) -> Outcome:
+    """A CRM's meeting that was deleted there: the next change of ours makes it anew."""
+    if event.record == RecordKind.MEETING:
+        MeetingLink.objects.filter(connection=origin.connection_id, external_id=event.external_id).delete()
+    return Outcome.APPLIED

@@ -60,7 +60,9 @@ class Meeting(models.Model):
     original_start = models.DateTimeField(null=True, blank=True)
     event_type = models.JSONField(null=True, blank=True)
     answers = EncryptedJSONField(default=list, blank=True)
+    # As calendar.live has it, and the one that Keepsync made.
     join_url = EncryptedTextField(default="", blank=True)
+    made_join_url = EncryptedTextField(default="", blank=True)
     payment_session_id = models.CharField(max_length=255, blank=True)
     payment_status = models.CharField(max_length=16, blank=True)
     payment_amount = models.BigIntegerField(null=True, blank=True, help_text="In the currency's minor unit.")
@@ -100,6 +102,7 @@ class Attendance(models.Model):
     email = EncryptedTextField(default="")
     full_name = EncryptedTextField(default="", blank=True)
     response = models.CharField(max_length=16, choices=Response, default=Response.NEEDS_ACTION)
+    lead_score = models.IntegerField(default=0)
     history = HistoricalRecords(bases=[RecordedChange])
 
     class Meta:
@@ -108,3 +111,104 @@ class Attendance(models.Model):
 
     def __str__(self) -> str:
         return str(self.full_name or self.email)
+
+
+class MeetingLink(models.Model):
+    """A meeting's record at a CRM, or its online meeting at Zoom."""
+
+    meeting = models.ForeignKey(Meeting, on_delete=models.CASCADE, related_name="links")
+    connection = models.ForeignKey(Connection, on_delete=models.PROTECT)
+    external_id = models.CharField(max_length=255)
+    # Of what was last brought there: the same again need not be sent, and its echo is not news.
+    pushed_hash = models.CharField(max_length=64, blank=True, editable=False)
+    pushed_at = models.DateTimeField(null=True, blank=True)
+    # Somebody deleted it over there.
+    is_gone = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    history = HistoricalRecords(bases=[RecordedChange])
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["meeting", "connection"], name="meeting_link_once"),
+            models.UniqueConstraint(fields=["connection", "external_id"], name="meeting_link_external_id"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.external_id} at {self.connection}"
+
+
+class Invitation(models.Model):
+    """One attendee's way into an online meeting that Keepsync made: registration, personal link, confirmation."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    meeting = models.ForeignKey(Meeting, on_delete=models.CASCADE, related_name="invitations")
+    attendee_id = models.CharField(max_length=255)
+    email = EncryptedTextField(default="")
+    full_name = EncryptedTextField(default="", blank=True)
+    # Of a meeting for several: who it is there, and in which online meeting.
+    registrant_id = models.CharField(max_length=255, blank=True)
+    online_id = models.CharField(max_length=255, blank=True)
+    join_url = EncryptedTextField(default="", blank=True)
+    # When a confirmation was sent that has not been taken back.
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    history = HistoricalRecords(bases=[RecordedChange])
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["meeting", "attendee_id"], name="invitation_once")]
+
+    def __str__(self) -> str:
+        return str(self.full_name or self.email)
+
+
+class Payment(models.Model):
+    """What one Checkout Session came to, whoever told it first: calendar.live, Stripe, or both."""
+
+    class Status(models.TextChoices):
+        UNPAID = "unpaid", "Unpaid"
+        FAILED = "failed", "Failed"
+        EXPIRED = "expired", "Expired"
+        PAID = "paid", "Paid"
+        DISPUTED = "disputed", "Disputed"
+        REFUNDED = "refunded", "Refunded"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    meeting = models.ForeignKey(Meeting, null=True, blank=True, on_delete=models.CASCADE, related_name="payments")
+    session_id = models.CharField(max_length=255, null=True, blank=True, unique=True)
+    payment_intent = models.CharField(max_length=255, null=True, blank=True, unique=True)
+    status = models.CharField(max_length=16, choices=Status, default=Status.UNPAID)
+    amount = models.BigIntegerField(null=True, blank=True, help_text="In the currency's minor unit.")
+    currency = models.CharField(max_length=3, blank=True)
+    url = EncryptedTextField(default="", blank=True)
+    # The Stripe connection at which Keepsync made the session; none for a session that calendar.live made.
+    connection = models.ForeignKey(Connection, null=True, blank=True, on_delete=models.PROTECT)
+    told_by = ArrayField(models.CharField(max_length=32), default=list, help_text="Who said that it was paid.")
+    paid_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    history = HistoricalRecords(bases=[RecordedChange])
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return self.session_id or self.payment_intent or str(self.id)
+
+
+class Price(models.Model):
+    """What an event type costs where calendar.live takes no payment for it: Keepsync sells it through Stripe."""
+
+    event_type = models.CharField(max_length=255, unique=True, help_text="The event type's slug, or its id.")
+    amount = models.BigIntegerField(help_text="In the currency's minor unit: 4900 is 49.00.")
+    currency = models.CharField(max_length=3, help_text="ISO 4217, such as eur.")
+    is_refunded = models.BooleanField("refund a cancelled booking", default=True)
+    history = HistoricalRecords()
+
+    class Meta:
+        ordering: ClassVar = ["event_type"]
+        constraints: ClassVar = [models.CheckConstraint(condition=models.Q(amount__gt=0), name="price_above_zero")]
+
+    def __str__(self) -> str:
+        return self.event_type

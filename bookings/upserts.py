@@ -4,19 +4,21 @@ from datetime import datetime
 from typing import Any
 
 from bookings.models import Attendance, Calendar, Meeting
+from bookings.payments import Told, settle
 from bookings.timezones import FIRST_YEAR, LAST_YEAR, validate_rule, zone
 from contacts.claims import Person, Source
 from contacts.models import Contact
 from contacts.normalisation import normalise_email
+from contacts.scoring import load_rules, score
 from contacts.upserts import upsert_contacts
-from integrations.events import BookedAttendee, Booking, CalendarRef, Origin, Outcome
+from integrations.events import BookedAttendee, Booking, CalendarRef, Origin
 from integrations.exceptions import PayloadError
 
-LEAD_SOURCE = "calendar.live"
+CALENDAR_LIVE = LEAD_SOURCE = "calendar.live"
 
 
-def upsert_meeting(booking: Booking, origin: Origin) -> Outcome:
-    """Apply a booking's state. STALE where a newer one is known; the same state again changes nothing.
+def upsert_meeting(booking: Booking, origin: Origin) -> Meeting | None:
+    """Apply a booking's state, and return its meeting. None where a newer state is known; the same one changes nothing.
 
     Runs in the delivery's transaction, under the lock of the event's uid. Raises PayloadError for a zone or a rule
     that nobody could keep.
@@ -25,15 +27,33 @@ def upsert_meeting(booking: Booking, origin: Origin) -> Outcome:
     meeting = (
         Meeting.objects.select_for_update().filter(connection=origin.connection_id, external_id=booking.id).first()
     )
-    if meeting and meeting.version >= booking.version:
-        return Outcome.APPLIED if meeting.version == booking.version else Outcome.STALE
+    if meeting and meeting.version > booking.version:
+        return None
+    if meeting and meeting.version == booking.version:
+        return meeting
     meeting = meeting or Meeting(connection_id=origin.connection_id, external_id=booking.id)
     for field, value in read_fields(booking).items():
         setattr(meeting, field, value)
     meeting.calendar = upsert_calendar(booking, origin)
     meeting.save()
     sync_attendees(meeting, booking, origin)
-    return Outcome.APPLIED
+    settle_payment(meeting, booking)
+    return meeting
+
+
+def settle_payment(meeting: Meeting, booking: Booking) -> None:
+    if told := booking.payment:
+        settle(
+            Told(
+                by=CALENDAR_LIVE,
+                session_id=told.session_id,
+                status=told.status,
+                amount=told.amount,
+                currency=told.currency,
+                url=told.url,
+            ),
+            meeting=meeting,
+        )
 
 
 def check_times(booking: Booking) -> None:
@@ -54,7 +74,6 @@ def check_times(booking: Booking) -> None:
 
 def read_fields(booking: Booking) -> dict[str, Any]:
     """The meeting's columns; what they hold is in the words of the models."""
-    payment = booking.payment
     return {
         "calendar_event_uid": booking.uid,
         "version": booking.version,
@@ -71,11 +90,6 @@ def read_fields(booking: Booking) -> dict[str, Any]:
         "event_type": booking.event_type,
         "answers": list(booking.answers),
         "join_url": booking.join_url,
-        "payment_session_id": payment.session_id if payment else "",
-        "payment_status": payment.status if payment else "",
-        "payment_amount": payment.amount if payment else None,
-        "payment_currency": payment.currency if payment else "",
-        "payment_url": payment.url if payment else "",
         "source": booking.source,
         "client_reference": booking.client_reference,
         "external_created_at": booking.created_at,
@@ -109,16 +123,27 @@ def is_calendar_known_since(calendar: Calendar, instant: datetime) -> bool:
 def sync_attendees(meeting: Meeting, booking: Booking, origin: Origin) -> None:
     """Add, change and remove attendances."""
     known = {attendance.attendee_id: attendance for attendance in meeting.attendances.all()}
-    people = [read_person(attendee) for attendee in booking.attendees]
+    people = score_people(booking)
     contacts = upsert_contacts(people, read_source(booking, origin))
-    for attendee, contact in zip(booking.attendees, contacts, strict=True):
+    for attendee, person, contact in zip(booking.attendees, people, contacts, strict=True):
         attendance = known.pop(attendee.id) if attendee.id in known else Attendance(meeting=meeting)
-        save_attendance(attendance, attendee, contact)
+        save_attendance(attendance, attendee, contact, person.lead_score)
     for removed in known.values():
         removed.delete()
 
 
-def read_person(attendee: BookedAttendee) -> Person:
+def score_people(booking: Booking) -> list[Person]:
+    """Those who attend, each with the points of this booking."""
+    rules = load_rules()
+    return [read_person(each, score(rules, booking.answers, read_email(each))) for each in booking.attendees]
+
+
+def read_email(attendee: BookedAttendee) -> str:
+    """Normalised, or as typed where it is no address."""
+    return normalise_email(attendee.email) or attendee.email.strip()
+
+
+def read_person(attendee: BookedAttendee, lead_score: int) -> Person:
     return Person(
         attendee_id=attendee.id,
         email=attendee.email,
@@ -127,6 +152,7 @@ def read_person(attendee: BookedAttendee) -> Person:
         company=attendee.company,
         country=attendee.country,
         timezone=attendee.timezone,
+        lead_score=lead_score,
     )
 
 
@@ -140,13 +166,14 @@ def read_source(booking: Booking, origin: Origin) -> Source:
     )
 
 
-def save_attendance(attendance: Attendance, attendee: BookedAttendee, contact: Contact) -> None:
+def save_attendance(attendance: Attendance, attendee: BookedAttendee, contact: Contact, lead_score: int) -> None:
     values = {
         "contact_id": contact.pk,
         "attendee_id": attendee.id,
-        "email": normalise_email(attendee.email) or attendee.email.strip(),
+        "email": read_email(attendee),
         "full_name": attendee.full_name,
         "response": attendee.response,
+        "lead_score": lead_score,
     }
     if attendance.pk and all(getattr(attendance, field) == value for field, value in values.items()):
         return

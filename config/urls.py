@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 from django.urls import include, path
-from django.views.generic import RedirectView
+from django.views.generic import RedirectView, TemplateView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
@@ -25,6 +25,8 @@ api = [
 ]
 
 urlpatterns = [
+    path("payments/paid/", TemplateView.as_view(template_name="payments/paid.html")),
+    path("payments/open/", TemplateView.as_view(template_name="payments/open.html")),
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("", include("integrations.urls")),
     path("api/", include(api)),

@@ -5,7 +5,6 @@ import re
 import zoneinfo
 from collections.abc import Sequence
 from typing import Any, cast
-from uuid import UUID
 
 from django import forms
 from django.contrib import admin
@@ -14,19 +13,25 @@ from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html_join
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from contacts.identifiers import hold, list_values, normalise_typed_phone
-from contacts.models import CandidatePair, Contact, Identifier
+from contacts.models import CandidatePair, Contact, ContactLink, Identifier
 from contacts.normalisation import normalise_email, split_words
+from contacts.sync import plan_contacts
 from contacts.upserts import FIELDS, index_names
 from integrations.admin.base import Admin, DetailAdmin, HistoryAdmin, LongListMixin, ReadOnlyMixin
+from integrations.admin.effect_panels import list_effects_of
 from integrations.admin.filters import SeenFilter
-from integrations.admin.formats import NOTHING, link_to, show_choice, show_instant, show_label
+from integrations.admin.formats import NOTHING, link_to, read_uuid, show_choice, show_instant, show_label
 from integrations.admin.panels import Panel, panel_on
+from integrations.admin.subjects import page_of
+from integrations.jobs import wake_planned
+from integrations.models import Connection
 from integrations.privacy import blind_index
 
 Kind = Identifier.Kind
@@ -124,6 +129,7 @@ class ContactAdmin(LongListMixin, HistoryAdmin, DetailAdmin):
         if form.changed_data:
             index_names(latest)
             latest.save()
+            bring_to_crms(latest)
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> LogEntry:
         """Under the contact's id: names are encrypted, and the log is not."""
@@ -163,6 +169,18 @@ class ContactAdmin(LongListMixin, HistoryAdmin, DetailAdmin):
     @admin.display(description="updated")
     def updated(self, contact: Contact) -> str:
         return show_instant(contact.updated_at)
+
+
+def bring_to_crms(contact: Contact) -> None:
+    """An edit goes where the contact is already. In the open transaction."""
+    there = Connection.objects.filter(contactlink__contact=contact, calendar_pairs__isnull=False)
+    plan_contacts([contact], list(there.distinct()))
+    wake_planned()
+
+
+@page_of("contact")
+def find_contact_page(key: str) -> str:
+    return reverse("admin:contacts_contact_change", args=[key])
 
 
 def show_lines(texts: Sequence[str]) -> str:
@@ -210,6 +228,22 @@ def show_pairs(request: HttpRequest, contact: Contact) -> Panel | None:
     return Panel("May be the same person", headers=["Contact", "Why", "Since"], rows=rows) if rows else None
 
 
+@panel_on(Contact)
+def show_links(request: HttpRequest, contact: Contact) -> Panel:
+    links = ContactLink.objects.filter(contact=contact).select_related("connection")
+    rows = [
+        [link_to(link.connection), link.external_id, show_instant(link.pushed_at), show_instant(link.created_at)]
+        for link in links.defer("connection__credentials")
+    ]
+    headers = ["Connection", "External id", "Last sent", "Since"]
+    return Panel("At CRMs", headers=headers, rows=rows, empty="It is at no CRM.")
+
+
+@panel_on(Contact)
+def show_effects(request: HttpRequest, contact: Contact) -> Panel:
+    return list_effects_of([f"contact:{contact.pk}"])
+
+
 @admin.register(CandidatePair)
 class CandidatePairAdmin(ReadOnlyMixin, LongListMixin, Admin):
     list_display = ("found", "first", "second", "reason", "state")
@@ -225,10 +259,3 @@ class CandidatePairAdmin(ReadOnlyMixin, LongListMixin, Admin):
     @admin.display(description="status")
     def state(self, pair: CandidatePair) -> str:
         return show_choice(pair, "status", PAIR_VARIANTS)
-
-
-def read_uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

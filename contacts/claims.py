@@ -28,6 +28,8 @@ class Person:
     company: str = ""
     country: str = ""
     timezone: str = ""
+    # Points for what the person answered this time.
+    lead_score: int = 0
 
 
 @dataclass(frozen=True, slots=True)

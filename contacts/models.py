@@ -129,3 +129,83 @@ class CandidatePair(models.Model):
 
     def __str__(self) -> str:
         return f"{self.first_id} and {self.second_id}"
+
+
+class ContactLink(models.Model):
+    """A contact's record at a CRM."""
+
+    contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="links")
+    connection = models.ForeignKey(Connection, on_delete=models.PROTECT)
+    external_id = models.CharField(max_length=255)
+    # Of what was last brought there: the same again need not be sent, and its echo is not news.
+    pushed_hash = models.CharField(max_length=64, blank=True, editable=False)
+    pushed_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    history = HistoricalRecords(bases=[RecordedChange])
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["contact", "connection"], name="contact_link_once"),
+            models.UniqueConstraint(fields=["connection", "external_id"], name="contact_link_external_id"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.external_id} at {self.connection}"
+
+
+class ScoreRule(models.Model):
+    """Points for a lead: by an answer of the booking form, or for an address that is no free-mail one."""
+
+    class Kind(models.TextChoices):
+        ANSWER = "answer", "Answer of the booking form"
+        COMPANY_ADDRESS = "company_address", "Company address"
+
+    kind = models.CharField(max_length=32, choices=Kind, default=Kind.ANSWER)
+    answer_key = models.CharField(max_length=255, blank=True, help_text="The answer's key, such as team_size.")
+    values = ArrayField(
+        models.CharField(max_length=255), default=list, blank=True, help_text="Any of these, upper or lower case."
+    )
+    points = models.IntegerField()
+    is_active = models.BooleanField(default=True)
+    history = HistoricalRecords()
+
+    class Meta:
+        ordering: ClassVar = ["kind", "answer_key", "points"]
+
+    def __str__(self) -> str:
+        return f"{self.answer_key or self.get_kind_display()}: {self.points}"
+
+
+class PoolMember(models.Model):
+    """Somebody who takes new leads in turn."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
+    is_active = models.BooleanField(default=True)
+    last_assigned_at = models.DateTimeField(null=True, blank=True, editable=False)
+    history = HistoricalRecords(excluded_fields=["last_assigned_at"])
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+        verbose_name = "owner in the pool"
+        verbose_name_plural = "owner pool"
+
+    def __str__(self) -> str:
+        return str(self.user)
+
+
+class Absence(models.Model):
+    """Days on which a member takes no new leads; the last one included. A day is one in UTC."""
+
+    member = models.ForeignKey(PoolMember, on_delete=models.CASCADE, related_name="absences")
+    first_day = models.DateField()
+    last_day = models.DateField()
+
+    class Meta:
+        ordering: ClassVar = ["-first_day"]
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(first_day__lte=F("last_day")), name="absence_ordered"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.first_day} to {self.last_day}"

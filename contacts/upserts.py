@@ -8,18 +8,21 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from contacts.claims import Claim, Claims, Kind, Person, Source, index_name_and_company, list_indexes, read_claims
 from contacts.identifiers import find_holder, lock_indexes, mark_shared, retire_replaced, take
 from contacts.matching import has_clearly_different_given_name, is_compatible_name
 from contacts.models import CandidatePair, Contact
 from contacts.normalisation import split_words
+from contacts.owners import take_turn
 from integrations.exceptions import TransientError
 from integrations.privacy import blind_index
 
 Reason = CandidatePair.Reason
 RACE_TRIES = 3
 FIELDS = ("full_name", "company", "country", "timezone")
+SAVED = (*FIELDS, "lead_score", "owner_id")
 
 type Pairs = list[tuple[Contact, CandidatePair.Reason]]
 
@@ -52,6 +55,8 @@ def upsert_once(person: Person, claims: Claims, source: Source) -> Contact:
     contact = contact or Contact(lead_source=source.lead_source)
     before = read_state(contact)
     apply_fields(contact, person, source)
+    contact.lead_score = max(contact.lead_score, person.lead_score)
+    contact.owner = contact.owner or take_turn(timezone.now())
     timely = [claim for claim in claims.values() if is_timely(contact, claim, source)]
     save_changed(contact, before)
     for claim in timely:
@@ -135,7 +140,7 @@ def read_state(contact: Contact) -> dict[str, Any]:
     """What a state can change; empty for a contact that is not stored yet."""
     if contact._state.adding:
         return {}
-    return {field: getattr(contact, field) for field in FIELDS} | {"provenance": dict(contact.provenance)}
+    return {field: getattr(contact, field) for field in SAVED} | {"provenance": dict(contact.provenance)}
 
 
 def save_changed(contact: Contact, before: dict[str, Any]) -> None:

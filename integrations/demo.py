@@ -1,7 +1,9 @@
-"""The demo that `make run` shows: an administrator, a connection to the sandbox, and a few bookings made there."""
+"""The demo of `make run`: an administrator, connections to all that the sandbox plays, and a few bookings."""
 
 import os
 import secrets
+import socket
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,11 +11,43 @@ import requests
 from django.conf import settings
 
 from integrations.connections import add_connection
-from integrations.models import Connection, Delivery, WebhookSecret
+from integrations.models import Connection, Delivery, Pair, WebhookSecret
+from integrations.pairs import make_pair
 
 SLUG = "calendar-live"
 USERNAME, PASSWORD = "admin", "keepsync"
 ACCESS_TOKEN = "sandbox-access-token"  # noqa: S105
+PIPEDRIVE_LOGIN = "keepsync:sandbox"
+
+
+@dataclass(frozen=True)
+class Played:
+    """One provider that the sandbox plays: where, and with which options its connection is made."""
+
+    provider: str
+    prefix: str
+    options: dict[str, str] = field(default_factory=lambda: {"access_token": ACCESS_TOKEN})
+    webhook_secret: str | None = None
+    # The sandbox's variables for its webhooks begin so; empty where it sends none.
+    variables: str = ""
+
+    @property
+    def slug(self) -> str:
+        return self.provider.replace("_", "-")
+
+
+PLAYED = (
+    Played("calendar_live", "", {"access_token": ACCESS_TOKEN, "default_region": "FR"}, variables="SANDBOX"),
+    Played("hubspot", "/hubspot", variables="SANDBOX_HUBSPOT"),
+    Played("salesforce", "/salesforce"),
+    Played("pipedrive", "/pipedrive", webhook_secret=PIPEDRIVE_LOGIN, variables="SANDBOX_PIPEDRIVE"),
+    Played("zoom", "/zoom", variables="SANDBOX_ZOOM"),
+    Played("stripe", "/stripe", {"api_key": ACCESS_TOKEN}, variables="SANDBOX_STRIPE"),
+    Played("slack", "/slack", {"bot_token": ACCESS_TOKEN, "channel": "#leads"}),
+)
+CRMS = ("hubspot", "salesforce", "pipedrive")
+# What Keepsync sells itself, because calendar.live takes no payment for it.
+PRICES = {"deep-dive-workshop": (14900, "eur")}
 PEOPLE = (
     {"full_name": "Zoë Okafor", "email": "zoe.okafor@example.com", "phone": "06 12 34 56 78", "company": "Okafor SARL"},
     {"full_name": "João Conceição", "email": "joao@exemplo.com.br", "phone": "+55 11 91234-5678", "company": "Exemplo"},
@@ -30,34 +64,66 @@ def ensure_admin(users: Any) -> None:
         users.objects.create_superuser(USERNAME, "admin@example.com", PASSWORD)
 
 
-def ensure_connection() -> Connection:
-    """The demo's connection, pointing to where the sandbox is this time."""
-    connection = Connection.objects.filter(slug=SLUG).first()
-    if connection is None:
-        options = {"access_token": ACCESS_TOKEN, "default_region": "FR"}
-        connection, _ = add_connection(provider="calendar_live", slug=SLUG, base_url=sandbox_url(), options=options)
-    Connection.objects.filter(pk=connection.pk).update(base_url=sandbox_url())
-    return connection
+def ensure_connections() -> None:
+    """The demo's connections, pointing to where the sandbox is this time, and its pairs."""
+    for played in PLAYED:
+        base_url = f"{sandbox_url()}{played.prefix}"
+        if not Connection.objects.filter(slug=played.slug).exists():
+            add_connection(
+                provider=played.provider,
+                slug=played.slug,
+                base_url=base_url,
+                webhook_secret=played.webhook_secret,
+                options=played.options,
+            )
+        Connection.objects.filter(slug=played.slug).update(base_url=base_url)
+    calendar = Connection.objects.get(slug=SLUG)
+    for crm in Connection.objects.filter(slug__in=CRMS, calendar_pairs=None):
+        make_pair(calendar, crm, Pair.Pattern.TWO_WAY)
+
+
+def ensure_prices(prices: Any) -> None:
+    for event_type, (amount, currency) in PRICES.items():
+        prices.objects.get_or_create(event_type=event_type, defaults={"amount": amount, "currency": currency})
 
 
 def processes(python: str) -> list[tuple[str, str, dict[str, str]]]:
     """Name, command and environment of each process."""
+    smtp_port = str(free_port())
     environ = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    ours = {"EMAIL_URL": f"smtp://127.0.0.1:{smtp_port}", **environ}
     gunicorn = f"{python} -m gunicorn --log-level warning"
-    secret = WebhookSecret.objects.filter(connection__slug=SLUG, retired_at=None)[:1].get()
     sandbox = {
         **environ,
-        "SANDBOX_WEBHOOK_URL": f"http://127.0.0.1:{settings.PORT}/webhooks/{SLUG}/",
-        "SANDBOX_WEBHOOK_SECRET": secret.secret,
+        **webhook_variables(),
         "SANDBOX_ACCESS_TOKEN": ACCESS_TOKEN,
+        "SANDBOX_SMTP_PORT": smtp_port,
         "SANDBOX_STATE": os.environ.get("SANDBOX_STATE") or str(settings.BASE_DIR / ".data" / "sandbox.json"),
     }
     bind = f"-b 127.0.0.1:{settings.SANDBOX_PORT} --no-control-socket"
     return [
-        ("web", f"{gunicorn} -c config/gunicorn.py config.wsgi", environ),
-        ("worker", f"{python} manage.py qcluster", environ),
-        ("sandbox", f"{gunicorn} --workers 1 --threads 8 {bind} integrations.sandbox.wsgi", sandbox),
+        ("web", f"{gunicorn} -c config/gunicorn.py config.wsgi", ours),
+        ("worker", f"{python} manage.py qcluster", ours),
+        ("sandbox", f"{gunicorn} --workers 1 --threads 32 {bind} integrations.sandbox.wsgi", sandbox),
     ]
+
+
+def webhook_variables() -> dict[str, str]:
+    """Where the sandbox posts each provider's webhooks, and what it signs them with."""
+    variables: dict[str, str] = {}
+    for played in PLAYED:
+        if not played.variables:
+            continue
+        secret = WebhookSecret.objects.filter(connection__slug=played.slug, retired_at=None)[:1].get()
+        variables[f"{played.variables}_WEBHOOK_URL"] = f"http://127.0.0.1:{settings.PORT}/webhooks/{played.slug}/"
+        variables[f"{played.variables}_WEBHOOK_SECRET"] = secret.secret
+    return variables
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def book_examples() -> int:
@@ -102,7 +168,8 @@ Keepsync is running.{made}
 
   Admin     {web}/admin/    log in as {USERNAME} with the password {PASSWORD}
   API       {web}/api/docs/
-  Sandbox   {sandbox_url()}/          book, reschedule and cancel as a customer does
+  Sandbox   {sandbox_url()}/          book and pay as a customer does, and look what the CRMs, Zoom, Stripe,
+                                   Slack and the mailbox received
 
 Ctrl-C stops everything.
 """

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import requests
+from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
@@ -46,7 +47,8 @@ class Command(BaseCommand):
         self.stdout.write("Preparing the database …")
         call_command("migrate", verbosity=0, interactive=False)
         demo.ensure_admin(get_user_model())
-        demo.ensure_connection()
+        demo.ensure_connections()
+        demo.ensure_prices(apps.get_model("bookings", "Price"))
         connections.close_all()
 
     def welcome(self) -> None:

@@ -1,0 +1,244 @@
+"""Flow B, the meeting: a Zoom meeting that follows its booking, and everybody's way into it.
+
+1. An event for Zoom that has no link of its own, is confirmed, and is paid if it costs money, gets a Zoom meeting.
+2. Where several may come, each attendee becomes a registrant, with a personal link, as far as places go.
+3. Everybody gets a confirmation with the link, and the CRMs learn it.
+4. A reschedule moves the Zoom meeting, a cancellation or a refund takes it back, with a letter to those who had got a
+   confirmation. One that somebody deleted in Zoom is made anew, and the new link is passed on.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.utils import timezone
+
+from bookings import sync
+from bookings.flows import letters
+from bookings.models import Attendance, Invitation, Meeting, MeetingLink
+from bookings.payments import is_settled
+from integrations import mappings
+from integrations.effects import Done, Result, Skipped, Task, carries_out, plan
+from integrations.exceptions import MissingError, PermanentError
+from integrations.models import Connection
+from integrations.providers.zoom import client as zoom
+
+MEETING, REGISTRANT = "zoom.meeting", "zoom.registrant"
+
+
+def follow(meeting: Meeting) -> None:
+    """Bring the Zoom meeting and the invitations to where the booking is."""
+    link = find_link(meeting)
+    if link is None and not wants_zoom(meeting):
+        return
+    account = link.connection if link else find_zoom()
+    if account is None:
+        return
+    plan(MEETING, connection_id=account.pk, subject=f"meeting:{meeting.pk}")
+    if link is not None:
+        invite(meeting, link)
+
+
+def wants_zoom(meeting: Meeting) -> bool:
+    """Whether the meeting is to have one: confirmed, paid if it costs money, and without a link of its own."""
+    is_online = (meeting.event_type or {}).get("online_meeting") == "zoom" and not meeting.join_url
+    return is_online and meeting.status == Meeting.Status.CONFIRMED and is_settled(meeting)
+
+
+def find_link(meeting: Meeting) -> MeetingLink | None:
+    return MeetingLink.objects.select_related("connection").filter(meeting=meeting, connection__provider="zoom").first()
+
+
+def find_zoom() -> Connection | None:
+    return Connection.objects.filter(provider="zoom").exclude(status=Connection.Status.DISABLED).order_by("id").first()
+
+
+def read_capacity(meeting: Meeting) -> int:
+    return (meeting.event_type or {}).get("capacity") or 1
+
+
+# --- The meeting ------------------------------------------------------------------------------------------------------
+
+
+@carries_out(MEETING, is_state=True)
+def bring_meeting(task: Task) -> Result:
+    meeting = Meeting.objects.filter(pk=task.subject_id).first()
+    if meeting is None:
+        return Skipped("The meeting is not there any more.")
+    link = MeetingLink.objects.filter(meeting=meeting, connection=task.connection).first()
+    if not wants_zoom(meeting):
+        return remove(task, meeting, link) if link else Skipped("No online meeting is wanted.")
+    spec = make_spec(meeting)
+    if link is None or link.is_gone:
+        return create(task, meeting, spec)
+    if link.pushed_hash == hash_spec(spec):
+        return Skipped("Nothing has changed since it was last sent.")
+    try:
+        zoom.update_meeting(task.account, link.external_id, spec)
+    except MissingError:
+        return create(task, meeting, spec)
+    return Done(link.external_id, lambda: record_push(link, spec))
+
+
+def make_spec(meeting: Meeting) -> zoom.MeetingSpec:
+    minutes = max(1, round((meeting.end - meeting.start).total_seconds() / 60))
+    return zoom.MeetingSpec(
+        key=str(meeting.pk),
+        topic=meeting.title or "Meeting",
+        agenda=meeting.description,
+        start=meeting.start,
+        duration_min=minutes,
+        timezone=meeting.timezone,
+        needs_registration=read_capacity(meeting) > 1,
+    )
+
+
+def hash_spec(spec: zoom.MeetingSpec) -> str:
+    return mappings.hash_values({name: getattr(spec, name) for name in spec.__slots__})
+
+
+def create(task: Task, meeting: Meeting, spec: zoom.MeetingSpec) -> Done:
+    made = zoom.create_meeting(task.account, spec, may_exist=task.is_repeat)
+    return Done(made.external_id, lambda: record_meeting(task, meeting.pk, spec, made))
+
+
+def record_meeting(task: Task, meeting_id: Any, spec: zoom.MeetingSpec, made: zoom.OnlineMeeting) -> None:
+    """The link is ours from now on: people, CRMs and registrations get it."""
+    meeting = Meeting.objects.select_for_update().get(pk=meeting_id)
+    link, _ = MeetingLink.objects.update_or_create(
+        meeting=meeting,
+        connection=task.connection,
+        defaults={"external_id": made.external_id, "is_gone": False, "pushed_hash": hash_spec(spec)},
+    )
+    record_push(link, spec)
+    meeting.made_join_url = made.join_url
+    meeting.save(update_fields=["made_join_url", "updated_at"])
+    invite(meeting, link)
+    sync.follow(meeting)
+
+
+def record_push(link: MeetingLink, spec: zoom.MeetingSpec) -> None:
+    MeetingLink.objects.filter(pk=link.pk).update(pushed_hash=hash_spec(spec), pushed_at=timezone.now())
+
+
+def remove(task: Task, meeting: Meeting, link: MeetingLink) -> Done:
+    if not link.is_gone:
+        zoom.delete_meeting(task.account, link.external_id)
+    return Done(link.external_id, lambda: record_removal(meeting.pk, link))
+
+
+def record_removal(meeting_id: Any, link: MeetingLink) -> None:
+    meeting = Meeting.objects.select_for_update().get(pk=meeting_id)
+    link.delete()
+    meeting.made_join_url = ""
+    meeting.save(update_fields=["made_join_url", "updated_at"])
+    Invitation.objects.filter(meeting=meeting).update(registrant_id="", online_id="", join_url="")
+    take_back(meeting, meeting.invitations.all())
+    sync.follow(meeting)
+
+
+# --- Invitations ------------------------------------------------------------------------------------------------------
+
+
+def invite(meeting: Meeting, link: MeetingLink) -> None:
+    """Register and tell those who attend; take it back from those who don't any more."""
+    attending = {each.attendee_id: each for each in list_attending(meeting)} if wants_zoom(meeting) else {}
+    known = {invitation.attendee_id: invitation for invitation in meeting.invitations.all()}
+    for attendee_id, attendance in attending.items():
+        invitation = known.pop(attendee_id, None) or Invitation(meeting=meeting, attendee_id=attendee_id)
+        save_invitation(invitation, attendance)
+        bring_in(meeting, link, invitation)
+    for invitation in known.values():
+        if invitation.registrant_id:
+            plan_registrant(link.connection_id, invitation)
+    take_back(meeting, known.values())
+
+
+def list_attending(meeting: Meeting) -> Iterable[Attendance]:
+    return meeting.attendances.exclude(response=Attendance.Response.DECLINED).order_by("id")
+
+
+def save_invitation(invitation: Invitation, attendance: Attendance) -> None:
+    values = {"email": attendance.email, "full_name": attendance.full_name}
+    if invitation._state.adding or any(getattr(invitation, field) != value for field, value in values.items()):
+        for field, value in values.items():
+            setattr(invitation, field, value)
+        invitation.save()
+
+
+def bring_in(meeting: Meeting, link: MeetingLink, invitation: Invitation) -> None:
+    if read_capacity(meeting) > 1 and invitation.online_id != link.external_id:
+        plan_registrant(link.connection_id, invitation)
+    elif meeting.made_join_url:
+        letters.plan_confirmation(meeting, invitation)
+
+
+def take_back(meeting: Meeting, invitations: Iterable[Invitation]) -> None:
+    for invitation in invitations:
+        letters.plan_cancellation(meeting, invitation)
+
+
+def plan_registrant(connection_id: int, invitation: Invitation) -> None:
+    plan(REGISTRANT, connection_id=connection_id, subject=f"invitation:{invitation.pk}")
+
+
+@carries_out(REGISTRANT, is_state=True, priority=1)
+def bring_registrant(task: Task) -> Result:
+    invitation = Invitation.objects.select_related("meeting").filter(pk=task.subject_id).first()
+    link = find_link(invitation.meeting) if invitation else None
+    if invitation is None or link is None or link.is_gone:
+        return Skipped("There is no online meeting any more.")
+    meeting = invitation.meeting
+    attendance = next((each for each in list_attending(meeting) if each.attendee_id == invitation.attendee_id), None)
+    if attendance is None or not wants_zoom(meeting):
+        return cancel_registrant(task, link, invitation)
+    if invitation.registrant_id and invitation.online_id == link.external_id:
+        return Skipped("This attendee is registered.")
+    check_place(meeting, invitation)
+    return register(task, link, invitation)
+
+
+def check_place(meeting: Meeting, invitation: Invitation) -> None:
+    """Places go by who came first. Raises PermanentError where none is left."""
+    capacity = read_capacity(meeting)
+    attending = [each.attendee_id for each in list_attending(meeting)]
+    if invitation.attendee_id in attending[capacity:]:
+        raise PermanentError(f"The webinar is full: {capacity} of {capacity} places are taken. Offer another date.")
+
+
+def register(task: Task, link: MeetingLink, invitation: Invitation) -> Done:
+    first_name, _, last_name = invitation.full_name.strip().partition(" ")
+    spec = zoom.RegistrantSpec(email=invitation.email, first_name=first_name, last_name=last_name.strip())
+    try:
+        made = zoom.add_registrant(task.account, link.external_id, spec, may_exist=task.is_repeat)
+    except MissingError:
+        return Done(record=lambda: notice_deletion(link))
+    return Done(made.registrant_id, lambda: record_registrant(link, invitation, made))
+
+
+def record_registrant(link: MeetingLink, invitation: Invitation, made: zoom.Registrant) -> None:
+    meeting = Meeting.objects.select_for_update().get(pk=invitation.meeting_id)
+    invitation.registrant_id, invitation.join_url = made.registrant_id, made.join_url
+    invitation.online_id = link.external_id
+    invitation.save(update_fields=["registrant_id", "join_url", "online_id"])
+    letters.plan_confirmation(meeting, invitation)
+
+
+def cancel_registrant(task: Task, link: MeetingLink, invitation: Invitation) -> Result:
+    if not invitation.registrant_id or invitation.online_id != link.external_id:
+        return Skipped("This attendee is not registered.")
+    zoom.cancel_registrant(task.account, link.external_id, invitation.registrant_id, invitation.email)
+    return Done(invitation.registrant_id, lambda: forget_registrant(invitation))
+
+
+def forget_registrant(invitation: Invitation) -> None:
+    invitation.registrant_id = invitation.online_id = invitation.join_url = ""
+    invitation.save(update_fields=["registrant_id", "join_url", "online_id"])
+
+
+# --- Deleted over there -----------------------------------------------------------------------------------------------
+
+
+def notice_deletion(link: MeetingLink) -> None:
+    """Somebody deleted the Zoom meeting: it is made anew, if the booking still wants one."""
+    MeetingLink.objects.filter(pk=link.pk, external_id=link.external_id).update(is_gone=True)
+    plan(MEETING, connection_id=link.connection_id, subject=f"meeting:{link.meeting_id}")

@@ -1,0 +1,99 @@
+"""Payments: one row for each Checkout Session, whoever tells of it first. Paid is paid once.
+
+States only move forward (unpaid, failed or expired, paid, disputed, refunded), so that a message that comes late or
+twice changes nothing; a dispute that was won is the one way back.
+"""
+
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.utils import timezone
+
+from bookings.models import Meeting, Payment
+from integrations.models import Connection
+
+Status = Payment.Status
+RANK = {
+    Status.UNPAID: 0,
+    Status.EXPIRED: 1,
+    Status.FAILED: 1,
+    Status.PAID: 2,
+    Status.DISPUTED: 3,
+    Status.REFUNDED: 4,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What somebody says about a payment. Empty texts and None are unknown values."""
+
+    by: str
+    session_id: str
+    status: str
+    payment_intent: str = ""
+    amount: int | None = None
+    currency: str = ""
+    url: str = ""
+
+
+def settle(told: Told, *, meeting: Meeting | None = None, connection: Connection | None = None) -> Payment:
+    """Bring the payment to what is told of it, and its meeting with it. `connection`: where Keepsync made the session.
+
+    Runs in the caller's transaction, which has locked the meeting where it is known.
+    """
+    with transaction.atomic():
+        payment = lock_payment(told)
+        payment.meeting = payment.meeting or meeting
+        payment.connection = payment.connection or connection
+        payment.session_id = payment.session_id or told.session_id or None
+        payment.payment_intent = payment.payment_intent or told.payment_intent or None
+        payment.amount = told.amount if payment.amount is None else payment.amount
+        payment.currency = payment.currency or told.currency
+        payment.url = told.url or payment.url
+        move(payment, told)
+        payment.save()
+        show_on_meeting(payment)
+    return payment
+
+
+def lock_payment(told: Told) -> Payment:
+    """The session's or the intent's row, locked; a new one where neither is known."""
+    rows = Payment.objects.select_for_update()
+    found = rows.filter(session_id=told.session_id).first() if told.session_id else None
+    if found is None and told.payment_intent:
+        found = rows.filter(payment_intent=told.payment_intent).first()
+    return found or Payment()
+
+
+def move(payment: Payment, told: Told) -> None:
+    is_dispute_won = payment.status == Status.DISPUTED and told.status == Status.PAID and told.by == "stripe"
+    if told.status == Status.PAID and told.by not in payment.told_by:
+        payment.told_by = [*payment.told_by, told.by]
+    if not is_dispute_won and RANK[Status(told.status)] <= RANK[Status(payment.status)]:
+        return
+    payment.status = told.status
+    if told.status == Status.PAID and payment.paid_at is None:
+        payment.paid_at = timezone.now()
+
+
+def show_on_meeting(payment: Payment) -> None:
+    """The meeting shows its latest session."""
+    meeting = payment.meeting
+    if meeting is None or not payment.session_id:
+        return
+    shown = {
+        "payment_session_id": payment.session_id,
+        "payment_status": payment.status,
+        "payment_amount": payment.amount,
+        "payment_currency": payment.currency,
+        "payment_url": payment.url,
+    }
+    if any(getattr(meeting, field) != value for field, value in shown.items()):
+        for field, value in shown.items():
+            setattr(meeting, field, value)
+        meeting.save(update_fields=[*shown, "updated_at"])
+
+
+def is_settled(meeting: Meeting) -> bool:
+    """Whether nothing is owed: it costs nothing, or it is paid."""
+    return meeting.payment_status in ("", Status.PAID, Status.DISPUTED)

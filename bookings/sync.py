@@ -1,0 +1,145 @@
+"""Bringing meetings to the CRMs: planned when a meeting has changed, made from its state when the effect runs."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Prefetch
+from django.utils import timezone
+
+from bookings.models import Attendance, Meeting, MeetingLink
+from contacts.models import ContactLink
+from contacts.sync import on_first_link, plan_contacts
+from integrations import mappings
+from integrations.effects import Result, Skipped, Task, carries_out_together, plan
+from integrations.models import Connection, FieldMapping
+from integrations.pairs import ensure_prepared, list_crms
+from integrations.providers.crm import CrmMeeting
+from integrations.pushes import UNCHANGED, push
+
+UPSERT = "meeting.upsert"
+
+
+def follow(meeting: Meeting) -> None:
+    """Bring a meeting and its contacts to the paired CRMs."""
+    crms = list_crms(meeting.connection_id)
+    if not crms:
+        return
+    attendances = meeting.attendances.select_related("contact").order_by("id")
+    plan_contacts((attendance.contact for attendance in attendances), crms)
+    for crm in crms:
+        plan_meeting(meeting.pk, crm.pk)
+
+
+def plan_meeting(meeting_id: UUID, connection_id: int) -> None:
+    plan(UPSERT, connection_id=connection_id, subject=f"meeting:{meeting_id}")
+
+
+@on_first_link
+def complete_meetings(connection: Connection, contact_id: UUID) -> None:
+    """A contact that has come to a CRM after its meetings joins them there."""
+    there = MeetingLink.objects.filter(connection=connection, meeting__attendances__contact=contact_id)
+    for meeting_id in there.values_list("meeting_id", flat=True).distinct():
+        plan_meeting(meeting_id, connection.pk)
+
+
+@carries_out_together(UPSERT, is_state=True, priority=1)
+def push_meetings(tasks: Sequence[Task]) -> Sequence[Result]:
+    """Create or update meetings at one CRM, with those of their contacts that are there."""
+    connection, account = tasks[0].connection, tasks[0].account
+    ensure_prepared(connection)
+    batch = Batch(connection, [task.subject_id for task in tasks])
+    crm = mappings.get_crm(connection)
+    return push(
+        tasks,
+        make=batch.make_record,
+        save=lambda records: crm.save_meetings(account, records),
+        link=lambda record, external_id: link_meeting(connection, record, external_id),
+    )
+
+
+class Batch:
+    """What is needed to make the records of several meetings, loaded at once."""
+
+    def __init__(self, connection: Connection, ids: Sequence[str]) -> None:
+        self.connection = connection
+        self.meetings = load_meetings(ids)
+        self.mapping = mappings.read_mapping(connection, FieldMapping.Record.MEETING)
+        links = MeetingLink.objects.filter(connection=connection, meeting__in=self.meetings.values())
+        self.links = {link.meeting_id: link for link in links}
+        people = ContactLink.objects.filter(
+            connection=connection, contact__attendances__meeting__in=self.meetings.values()
+        )
+        self.contact_ids = dict(people.values_list("contact_id", "external_id"))
+
+    def make_record(self, task: Task) -> CrmMeeting | Skipped:
+        meeting = self.meetings.get(task.subject_id)
+        if meeting is None:
+            return Skipped("The meeting is not there any more.")
+        link = self.links.get(meeting.pk)
+        contacts = [attendance.contact for attendance in meeting.attendances.all()]
+        owner = mappings.find_owner(self.connection, task.account, contacts[0].owner) if contacts else None
+        there = [self.contact_ids[contact.pk] for contact in contacts if contact.pk in self.contact_ids]
+        record = CrmMeeting(
+            key=str(meeting.pk),
+            values=mappings.map_values(self.mapping, read_values(meeting, owner)),
+            external_id=link.external_id if link else "",
+            may_exist=task.is_repeat,
+            contact_ids=tuple(dict.fromkeys(there)),
+            is_cancelled=meeting.status == Meeting.Status.CANCELLED,
+        )
+        return UNCHANGED if link and link.pushed_hash == hash_record(record) else record
+
+
+def load_meetings(ids: Sequence[str]) -> dict[str, Meeting]:
+    attendances = Attendance.objects.select_related("contact__owner").order_by("id")
+    rows = Meeting.objects.select_related("calendar").prefetch_related(Prefetch("attendances", attendances))
+    return {str(meeting.pk): meeting for meeting in rows.filter(pk__in=ids)}
+
+
+def read_values(meeting: Meeting, owner: str | None) -> dict[str, Any]:
+    """The meeting in the words of integrations/mappings.py; None for what is not known."""
+    minutes = round((meeting.end - meeting.start).total_seconds() / 60)
+    start = meeting.start.astimezone(UTC)
+    return {
+        "external_id": meeting.external_id,
+        "calendar_event_uid": meeting.calendar_event_uid,
+        "title": meeting.title,
+        "description": meeting.description or None,
+        "start": format_instant(meeting.start),
+        "end": format_instant(meeting.end),
+        "start_date": start.strftime("%Y-%m-%d"),
+        "start_time": start.strftime("%H:%M"),
+        "duration": f"{minutes // 60:02d}:{minutes % 60:02d}",
+        "duration_minutes": minutes,
+        "timezone": meeting.timezone,
+        "status": meeting.status,
+        "join_url": meeting.join_url or meeting.made_join_url or None,
+        "calendar": meeting.calendar.name,
+        "payment_session_id": meeting.payment_session_id or None,
+        "payment_status": meeting.payment_status or None,
+        "owner": owner,
+    }
+
+
+def format_instant(instant: datetime) -> str:
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def hash_record(record: CrmMeeting) -> str:
+    return mappings.hash_values({**record.values, " contacts": record.contact_ids, " cancelled": record.is_cancelled})
+
+
+def link_meeting(connection: Connection, record: CrmMeeting, external_id: str) -> None:
+    """Remember the CRM's id and what was sent."""
+    MeetingLink.objects.update_or_create(
+        connection=connection,
+        meeting_id=UUID(record.key),
+        defaults={
+            "external_id": external_id,
+            "pushed_hash": hash_record(record),
+            "pushed_at": timezone.now(),
+            "is_gone": False,
+        },
+    )

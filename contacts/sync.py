@@ -1,0 +1,132 @@
+"""Bringing contacts to the CRMs: planned when a contact has changed, made from its state when the effect runs."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from contacts.claims import Kind
+from contacts.identifiers import list_values
+from contacts.models import Contact, ContactLink
+from integrations import mappings
+from integrations.effects import Result, Skipped, Task, carries_out_together, plan
+from integrations.exceptions import ConflictError
+from integrations.models import Connection, FieldMapping
+from integrations.pairs import ensure_prepared
+from integrations.providers.crm import CrmContact
+from integrations.pushes import UNCHANGED, push
+
+UPSERT = "contact.upsert"
+
+
+def plan_contacts(contacts: Iterable[Contact], crms: Sequence[Connection]) -> None:
+    """Bring contacts to the state that they have here, at each of the CRMs."""
+    for crm in crms:
+        for contact in contacts:
+            plan(UPSERT, connection_id=crm.pk, subject=f"contact:{contact.pk}")
+
+
+@carries_out_together(UPSERT, is_state=True, priority=0)
+def push_contacts(tasks: Sequence[Task]) -> Sequence[Result]:
+    """Create or update contacts at one CRM. Those in which nothing has changed are not sent."""
+    connection, account = tasks[0].connection, tasks[0].account
+    ensure_prepared(connection)
+    batch = Batch(connection, [task.subject_id for task in tasks])
+    crm = mappings.get_crm(connection)
+    return push(
+        tasks,
+        make=batch.make_record,
+        save=lambda records: crm.save_contacts(account, records),
+        link=lambda record, external_id: link_contact(connection, record, external_id),
+    )
+
+
+class Batch:
+    """What is needed to make the records of several contacts, loaded at once."""
+
+    def __init__(self, connection: Connection, ids: Sequence[str]) -> None:
+        self.connection = connection
+        self.contacts = load_contacts(ids)
+        self.mapping = mappings.read_mapping(connection, FieldMapping.Record.CONTACT)
+        links = ContactLink.objects.filter(connection=connection, contact__in=self.contacts.values())
+        self.links = {link.contact_id: link for link in links}
+
+    def make_record(self, task: Task) -> CrmContact | Skipped:
+        contact = self.contacts.get(task.subject_id)
+        if contact is None or contact.merged_into_id:
+            return Skipped("The contact is not there any more, or was merged into another.")
+        link = self.links.get(contact.pk)
+        owner = mappings.find_owner(self.connection, task.account, contact.owner)
+        values = mappings.map_values(self.mapping, read_values(contact, owner))
+        if link and link.pushed_hash == mappings.hash_values(values):
+            return UNCHANGED
+        return CrmContact(
+            key=str(contact.pk),
+            values=values,
+            external_id=link.external_id if link else "",
+            may_exist=task.is_repeat,
+            email=next(iter(list_values(contact, Kind.EMAIL)), ""),
+        )
+
+
+def load_contacts(ids: Iterable[str]) -> dict[str, Contact]:
+    rows = Contact.objects.select_related("owner").prefetch_related("identifiers").filter(pk__in=list(ids))
+    return {str(contact.pk): contact for contact in rows}
+
+
+def read_values(contact: Contact, owner: str | None) -> dict[str, Any]:
+    """The contact in the words of integrations/mappings.py; None for what is not known."""
+    first_name, _, last_name = contact.full_name.strip().partition(" ")
+    return {
+        "full_name": contact.full_name or None,
+        "first_name": first_name or None,
+        "last_name": last_name.strip() or None,
+        "email": next(iter(list_values(contact, Kind.EMAIL)), None),
+        "phone": next(iter(list_values(contact, Kind.PHONE)), None),
+        "company": contact.company or None,
+        "country": contact.country or None,
+        "timezone": contact.timezone or None,
+        "lead_source": contact.lead_source or None,
+        "lead_score": contact.lead_score,
+        "lead_status": contact.lead_status,
+        "owner": owner,
+    }
+
+
+def link_contact(connection: Connection, record: CrmContact, external_id: str) -> None:
+    """Remember the CRM's id and what was sent. Raises ConflictError where another contact has that record."""
+    contact_id = UUID(record.key)
+    other = ContactLink.objects.filter(connection=connection, external_id=external_id).exclude(contact=contact_id)
+    if other.exists():
+        raise ConflictError(f"{connection} has one record for two contacts here: merge them, then replay this.")
+    pushed = {"pushed_hash": mappings.hash_values(record.values), "pushed_at": timezone.now()}
+    same = ContactLink.objects.filter(connection=connection, contact=contact_id, external_id=external_id)
+    if same.update(**pushed):
+        return
+    ContactLink.objects.update_or_create(
+        connection=connection, contact_id=contact_id, defaults={**pushed, "external_id": external_id}
+    )
+    for notify in _first_links:
+        notify(connection, contact_id)
+
+
+type Notify = Callable[[Connection, UUID], None]
+
+_first_links: list[Notify] = []
+
+
+def on_first_link(notify: Notify) -> Notify:
+    """Call the function, in the transaction of the link, for each contact that gets a record at a CRM."""
+    _first_links.append(notify)
+    return notify
+
+
+@transaction.atomic
+def unlink(connection_id: int, external_id: str) -> bool:
+    """Forget a record that was deleted over there. Whether there was one."""
+    link = ContactLink.objects.filter(connection=connection_id, external_id=external_id).first()
+    if link:
+        link.delete()
+    return link is not None

@@ -1,0 +1,144 @@
+"""Which of our fields is which of a CRM's: rows in the admin, with each CRM's default, and as a file."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+
+from integrations.exceptions import PayloadError, SetupError
+from integrations.models import Connection, FieldMapping, OwnerMapping
+from integrations.payloads import PayloadReader
+from integrations.providers import get_provider
+from integrations.providers.base import Account
+from integrations.providers.crm import Crm
+
+Record = FieldMapping.Record
+
+# Our fields, as they may stand in a mapping, and what they hold. Times are ISO 8601 UTC.
+OUR_FIELDS: dict[str, dict[str, str]] = {
+    Record.CONTACT: {
+        "full_name": "Name",
+        "first_name": "First word of the name",
+        "last_name": "The rest of the name",
+        "email": "E-mail, the primary key",
+        "phone": "Phone in E.164",
+        "company": "Company",
+        "country": "Two-letter country",
+        "timezone": "IANA time zone",
+        "lead_source": "Lead source",
+        "lead_score": "Lead score",
+        "lead_status": "Lead status",
+        "owner": "The CRM's id of the owner",
+    },
+    Record.MEETING: {
+        "external_id": "calendar.live's event.id",
+        "calendar_event_uid": "calendar.live's event.uid",
+        "title": "Title",
+        "description": "Description",
+        "start": "Start",
+        "end": "End",
+        "start_date": "Day of the start in UTC, 2026-11-24",
+        "start_time": "Time of the start in UTC, 13:00",
+        "duration": "Length as 00:30",
+        "duration_minutes": "Length in minutes",
+        "timezone": "IANA time zone",
+        "status": "Status",
+        "join_url": "Join link",
+        "calendar": "Calendar's name",
+        "payment_session_id": "Stripe Checkout Session's id",
+        "payment_status": "Payment's status",
+        "owner": "The CRM's id of the first attendee's owner",
+    },
+}
+
+
+def get_crm(connection: Connection) -> Crm:
+    """The adapter of a CRM connection. Raises SetupError where it is none."""
+    provider = get_provider(connection.provider)
+    if not isinstance(provider, Crm):
+        raise SetupError(f"{connection} is no CRM, but {provider.name}.")
+    return provider
+
+
+def fill_defaults(connection: Connection) -> None:
+    """Give a CRM connection that has no mapping its provider's default one."""
+    if connection.field_mappings.exists():
+        return
+    default = get_crm(connection).default_mapping
+    FieldMapping.objects.bulk_create(
+        FieldMapping(connection=connection, record=record, ours=ours, theirs=theirs)
+        for record, fields in default.items()
+        for ours, theirs in fields.items()
+    )
+
+
+def read_mapping(connection: Connection, record: str) -> list[tuple[str, str]]:
+    """Our field and theirs, in order."""
+    return list(connection.field_mappings.filter(record=record).values_list("ours", "theirs"))
+
+
+def map_values(mapping: list[tuple[str, str]], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Our values under the CRM's field names; what is not mapped is left out."""
+    return {theirs: values[ours] for ours, theirs in mapping if ours in values}
+
+
+def hash_values(values: Mapping[str, Any]) -> str:
+    """The same for the same values, to see whether anything has to be sent."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def find_owner(connection: Connection, account: Account, user: Any) -> str | None:
+    """The CRM's id of one of our users: as an administrator mapped it, else as the CRM finds it by e-mail.
+
+    What is found there is kept. None for nobody, and for one whom the CRM doesn't know.
+    """
+    if user is None:
+        return None
+    known = OwnerMapping.objects.filter(connection=connection, user=user).first()
+    if known is None and (found := get_crm(connection).find_owner(account, user.email) if user.email else ""):
+        known, _ = OwnerMapping.objects.get_or_create(connection=connection, user=user, defaults={"external_id": found})
+    return known.external_id if known else None
+
+
+# --- As a file --------------------------------------------------------------------------------------------------------
+
+
+def export_mapping(connection: Connection) -> dict[str, Any]:
+    """`{"provider", "contact": {ours: [theirs, …]}, "meeting": {…}}`."""
+    document: dict[str, Any] = {"provider": connection.provider}
+    for record in Record:
+        fields: dict[str, list[str]] = {}
+        for ours, theirs in read_mapping(connection, record):
+            fields.setdefault(ours, []).append(theirs)
+        document[record.value] = fields
+    return document
+
+
+def import_mapping(connection: Connection, document: Any) -> int:
+    """Replace a connection's mapping by an exported one; returns how many fields are mapped.
+
+    Raises PayloadError, naming the field, and changes nothing then.
+    """
+    reader = PayloadReader(document, "")
+    if (provider := reader.text("provider")) != connection.provider:
+        raise PayloadError("provider", f"is {provider}, and this connection is {connection.provider}.")
+    rows = [row for record in Record for row in read_rows(connection, reader.object(record.value), record)]
+    with transaction.atomic():
+        connection.field_mappings.all().delete()
+        for row in rows:
+            row.save()
+    return len(rows)
+
+
+def read_rows(connection: Connection, fields: PayloadReader, record: str) -> list[FieldMapping]:
+    rows: dict[str, FieldMapping] = {}
+    for ours in fields.value:
+        if ours not in OUR_FIELDS[record]:
+            raise PayloadError(fields.at(ours), f"is none of {', '.join(OUR_FIELDS[record])}.")
+        for path, theirs in fields.items(ours):
+            if not isinstance(theirs, str) or not 1 <= len(theirs.strip()) <= 128 or theirs.strip() in rows:
+                raise PayloadError(path, "is not a field name of 1 to 128 characters that stands once.")
+            rows[theirs.strip()] = FieldMapping(connection=connection, record=record, ours=ours, theirs=theirs.strip())
+    return list(rows.values())
