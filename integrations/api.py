@@ -14,7 +14,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView, exception_handler
 
 from integrations.exceptions import RejectedError, UnstoredError
-from integrations.models import Delivery
+from integrations.models import Delivery, Effect
+from integrations.retries import Cause
 
 
 def answer_error(error: Exception, context: Mapping[str, Any]) -> Response | None:
@@ -109,8 +110,29 @@ def read_instant(parameters: Mapping[str, str], name: str) -> Any:
     return instant
 
 
+class NullableCause(serializers.ChoiceField):
+    """A failure's cause; null where there is none."""
+
+    def __init__(self) -> None:
+        super().__init__(choices=Cause.choices, allow_null=True, read_only=True)
+
+    def to_representation(self, value: Any) -> Any:
+        return super().to_representation(value) or None
+
+
+class NullableText(serializers.CharField):
+    """Null where it is empty."""
+
+    def __init__(self) -> None:
+        super().__init__(allow_null=True, read_only=True)
+
+    def to_representation(self, value: Any) -> Any:
+        return super().to_representation(value) or None
+
+
 class DeliverySerializer(serializers.ModelSerializer[Delivery]):
     connection = serializers.CharField(source="connection.slug")
+    cause = NullableCause()
 
     class Meta:
         model = Delivery
@@ -118,10 +140,6 @@ class DeliverySerializer(serializers.ModelSerializer[Delivery]):
             "id", "connection", "delivery_id", "event_type", "status", "cause", "attempts", "duplicates",
             "received_at", "processed_at",
         ]  # fmt: skip
-
-    def to_representation(self, instance: Delivery) -> dict[str, Any]:
-        shown = super().to_representation(instance)
-        return {**shown, "cause": shown["cause"] or None}
 
 
 class DeliveryViewSet(ReadViewSet):
@@ -133,6 +151,36 @@ class DeliveryViewSet(ReadViewSet):
 
     def get_queryset(self) -> Any:
         found = Delivery.objects.select_related("connection").defer("body", "headers")
+        if self.action != "list":
+            return found
+        filters = self.read_filters()
+        if "connection" in filters:
+            filters["connection__slug"] = filters.pop("connection")
+        return found.filter(**filters)
+
+
+class EffectSerializer(serializers.ModelSerializer[Effect]):
+    connection = serializers.CharField(source="connection.slug")
+    cause = NullableCause()
+    external_id = NullableText()
+
+    class Meta:
+        model = Effect
+        fields = [
+            "id", "connection", "kind", "subject", "status", "cause", "attempts", "external_id", "created_at",
+            "finished_at",
+        ]  # fmt: skip
+
+
+class EffectViewSet(ReadViewSet):
+    """Changes at other systems, newest first."""
+
+    serializer_class = EffectSerializer
+    statuses = Effect.Status.values
+    filters = ("status", "kind", "connection", "subject", "cause")
+
+    def get_queryset(self) -> Any:
+        found = Effect.objects.select_related("connection").defer("connection__credentials")
         if self.action != "list":
             return found
         filters = self.read_filters()

@@ -34,7 +34,17 @@ from integrations.models import Connection, Drain, Effect
 from integrations.providers import get_provider
 from integrations.providers.base import Provider
 from integrations.retries import RETRY_AFTER_MAX_S, Cause
-from integrations.tries import PAUSE_S, Claim, Report, carry_out, claim_next, find_due, record_failure, recover
+from integrations.tries import (
+    PAUSE_S,
+    Claim,
+    Report,
+    carry_out,
+    claim_next,
+    find_due,
+    find_first,
+    record_failure,
+    recover,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -245,14 +255,14 @@ class Slice:
         if self.connection.status != Connection.Status.ACTIVE:
             return None
         now = timezone.now()
-        if self.is_held() and self.state.held_until:
-            return (self.state.held_until - now).total_seconds()
+        if self.state.hold_cause and self.state.held_until and (self.is_held() or not self.is_probing()):
+            return max(0.0, (self.state.held_until - now).total_seconds())
         if self.is_probing():
             return 0 if find_due(self.connection, is_probe=True).exists() else None
-        mine = Effect.objects.filter(connection=self.connection)
+        running = Effect.objects.filter(connection=self.connection, status=Status.RUNNING)
         waiting_for = [
-            mine.filter(status__in=(Status.PENDING, Status.RETRYING)).aggregate(at=Min("due_at"))["at"],
-            mine.filter(status=Status.RUNNING).aggregate(at=Min("lease_expires_at"))["at"],
+            find_first(self.connection).filter(status__in=DUE).aggregate(at=Min("due_at"))["at"],
+            running.aggregate(at=Min("lease_expires_at"))["at"],
         ]
         next_at = min((at for at in waiting_for if at), default=None)
         return None if next_at is None else max(0.0, (next_at - now).total_seconds(), self.seconds_until_budget())

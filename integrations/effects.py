@@ -70,7 +70,9 @@ type Run = Callable[[Sequence[Task]], Sequence[Result]]
 @dataclass(frozen=True, slots=True)
 class Kind:
     """`is_state`: it brings something to the state it has here, whenever it runs. `is_findable`: a try whose answer was
-    lost can be found out; otherwise it is never repeated by itself. Lower priorities run first."""
+    lost can be found out; otherwise it is never repeated by itself. `priority` 1 builds on effects of priority 0, such
+    as a meeting on its contacts.
+    """
 
     name: str
     run: Run

@@ -1,11 +1,15 @@
 """Pairs: which CRMs a calendar.live connection keeps in step with. Nothing is synced to a CRM without one."""
 
+import logging
+
 from django.db import transaction
 
 from integrations.connections import account_of
-from integrations.exceptions import SetupError
+from integrations.exceptions import PermanentError, SetupError
 from integrations.mappings import fill_defaults, get_crm
 from integrations.models import Connection, Drain, Pair
+
+logger = logging.getLogger(__name__)
 
 CALENDAR = "calendar_live"
 
@@ -35,17 +39,28 @@ def list_crms(calendar_id: int) -> list[Connection]:
 
 
 def ensure_prepared(connection: Connection) -> None:
-    """Before the first record goes to a CRM: make what it lacks there, once for each version of what that is."""
-    crm = get_crm(connection)
-    state, _ = Drain.objects.get_or_create(connection=connection)
-    if state.prepared_version >= crm.setup_version:
+    """Before the first record goes to a CRM: make what it lacks there, once for each version of what that is.
+
+    Where the CRM doesn't let itself be looked at, the records themselves will say what is missing.
+    """
+    if Drain.objects.filter(pk=connection.pk, prepared_version__gte=get_crm(connection).setup_version).exists():
         return
-    prepare(connection)
+    try:
+        prepare(connection)
+    except SetupError:
+        raise
+    except PermanentError as error:
+        logger.warning("not prepared", extra={"connection": connection.slug, "error": str(error)})
+        note_prepared(connection)
 
 
 def prepare(connection: Connection) -> str:
     """Make what the CRM lacks, now; says what was made."""
-    crm = get_crm(connection)
-    found = crm.prepare(account_of(connection))
-    Drain.objects.update_or_create(connection=connection, defaults={"prepared_version": crm.setup_version})
+    found = get_crm(connection).prepare(account_of(connection))
+    note_prepared(connection)
     return found
+
+
+def note_prepared(connection: Connection) -> None:
+    version = get_crm(connection).setup_version
+    Drain.objects.update_or_create(connection=connection, defaults={"prepared_version": version})

@@ -86,17 +86,24 @@ def claim_next(connection: Connection, provider: Provider, *, is_probe: bool) ->
 
 
 def find_due(connection: Connection, *, is_probe: bool) -> QuerySet[Effect]:
-    """Effects that may go out now, in order: the first open one of each subject, if its time has come.
-
-    For a probe it is also one that waits.
-    """
-    earlier = Effect.objects.filter(
-        connection=connection, subject=OuterRef("subject"), id__lt=OuterRef("id"), status__in=IN_ORDER
-    )
-    found = Effect.objects.filter(~Exists(earlier), connection=connection).order_by("priority", "id")
+    """Effects that may go out now, the oldest first. For a probe it is also one that waits."""
+    found = find_first(connection).order_by("id")
     if is_probe:
         return found.filter(status__in=(*DUE, Status.WAITING)).exclude(cause=Cause.UNKNOWN_OUTCOME)
     return found.filter(status__in=DUE, due_at__lte=timezone.now())
+
+
+def find_first(connection: Connection) -> QuerySet[Effect]:
+    """Effects that wait for no other: the first open one of each subject.
+
+    What builds on others (a meeting, on its contacts) lets older ones of these go first, as far as none has failed.
+    """
+    mine = Effect.objects.filter(connection=connection)
+    earlier = mine.filter(subject=OuterRef("subject"), id__lt=OuterRef("id"), status__in=IN_ORDER)
+    base = mine.filter(priority=0, status__in=(Status.PENDING, Status.RUNNING)).order_by("id")
+    oldest = base.values_list("pk", flat=True).first()
+    first = mine.filter(~Exists(earlier))
+    return first if oldest is None else first.filter(Q(priority=0) | Q(pk__lt=oldest))
 
 
 def batch_size(provider: Provider, kind: str) -> int:

@@ -181,7 +181,7 @@ def plan_registrant(connection_id: int, invitation: Invitation) -> None:
     plan(REGISTRANT, connection_id=connection_id, subject=f"invitation:{invitation.pk}")
 
 
-@carries_out(REGISTRANT, is_state=True, priority=1)
+@carries_out(REGISTRANT, is_state=True)
 def bring_registrant(task: Task) -> Result:
     invitation = Invitation.objects.select_related("meeting").filter(pk=task.subject_id).first()
     link = find_link(invitation.meeting) if invitation else None

@@ -216,7 +216,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='effect',
-            index=models.Index(condition=models.Q(('status__in', ['pending', 'retrying'])), fields=['connection', 'priority', 'id'], name='effect_due'),
+            index=models.Index(condition=models.Q(('status__in', ['pending', 'running', 'retrying'])), fields=['connection', 'priority', 'id'], name='effect_due'),
+        ),
+        migrations.AddIndex(
+            model_name='effect',
+            index=models.Index(condition=models.Q(('status__in', ['pending', 'running', 'retrying', 'waiting'])), fields=['connection', 'id'], name='effect_open'),
         ),
         migrations.AddIndex(
             model_name='effect',

@@ -54,6 +54,7 @@ class Effect(models.Model):
     repeats = models.PositiveIntegerField(default=0)
     external_id = models.CharField(max_length=255, blank=True)
     close_reason = models.CharField(max_length=ERROR_LENGTH, blank=True)
+    # 0, or 1 for what builds on effects of priority 0.
     priority = models.SmallIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     # From when on it may be tried; until when a process has claimed it.
@@ -77,8 +78,13 @@ class Effect(models.Model):
         indexes: ClassVar = [
             models.Index(
                 fields=["connection", "priority", "id"],
-                condition=Q(status__in=["pending", "retrying"]),
+                condition=Q(status__in=["pending", "running", "retrying"]),
                 name="effect_due",
+            ),
+            models.Index(
+                fields=["connection", "id"],
+                condition=Q(status__in=["pending", "running", "retrying", "waiting"]),
+                name="effect_open",
             ),
             models.Index(
                 fields=["connection", "subject", "id"],

@@ -1,5 +1,6 @@
 """Effects carried out: order, retries, holds, what a dead process left, and what nobody can find out."""
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -52,14 +53,15 @@ class World:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     made = World()
-    for name, is_state, is_findable in (("thing.bring", True, True), ("thing.tell", False, False)):
+    kinds = (("thing.bring", True, True, 0), ("thing.tell", False, False, 0), ("thing.build", True, True, 1))
+    for name, is_state, is_findable, priority in kinds:
         kind = Kind(
             name,
             lambda tasks: [made.carry_out(task) for task in tasks],
             is_state=is_state,
             is_findable=is_findable,
             is_batched=False,
-            priority=0,
+            priority=priority,
         )
         monkeypatch.setitem(effects._kinds, name, kind)
     return made
@@ -163,6 +165,54 @@ def test_effects_of_one_subject_go_out_in_order(world: World, connection: Connec
     let_time_pass(minutes=1)
     drain(connection.pk)
     assert world.told == ["thing:2", "thing:1", "thing:1"]
+
+
+def build(connection: Connection, subject: str) -> None:
+    plan("thing.build", connection_id=connection.pk, subject=subject)
+
+
+def test_what_builds_on_others_lets_the_older_ones_go_first_unless_they_failed(
+    world: World, connection: Connection
+) -> None:
+    world.answers = [OutageError("down")]
+    bring(connection, "thing:1")
+    bring(connection, "thing:2")
+    build(connection, "house:1")
+    bring(connection, "thing:3")
+    drain(connection.pk)
+    assert world.told == ["thing:2", "house:1", "thing:3"]
+
+
+def test_what_builds_on_others_is_not_held_back_by_newer_ones(world: World, connection: Connection) -> None:
+    build(connection, "house:1")
+    bring(connection, "thing:1")
+    drain(connection.pk)
+    assert world.told == ["house:1", "thing:1"]
+
+
+def test_a_drain_with_only_blocked_effects_left_sleeps_until_the_first_may_go(
+    world: World, connection: Connection
+) -> None:
+    world.answers = [OutageError("down")]
+    tell(connection, "tell:1")
+    tell(connection, "tell:2")
+    drain(connection.pk)
+    Effect.objects.filter(status=Status.RETRYING).update(due_at=timezone.now() + timedelta(minutes=10))
+    delay_s = drain(connection.pk)
+    assert delay_s is not None
+    assert delay_s > 500
+
+
+def test_a_rest_that_ends_with_the_slice_is_woken_from(world: World, connection: Connection) -> None:
+    world.answers = [lambda task: (time.sleep(0.05), Done("rec"))[1], RateLimitedError("slow down", retry_after_s=0.01)]
+    bring(connection, "thing:1")
+    bring(connection, "thing:2")
+    delay_s = drain(connection.pk)
+    assert delay_s is not None
+    assert delay_s <= 1
+    let_time_pass(seconds=2)
+    drain(connection.pk)
+    assert world.told == ["thing:1", "thing:2"]
 
 
 def test_a_state_that_changes_while_it_is_sent_is_sent_again(world: World, connection: Connection) -> None:
@@ -363,7 +413,7 @@ def test_the_rate_budget_ends_a_slice_and_says_when_to_go_on(world: World, conne
     delay_s = drain(connection.pk)
     assert world.told == []
     assert delay_s is not None
-    assert 5 < delay_s < 11
+    assert 5 < delay_s < 12
 
 
 # --- Processes that died ----------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ class HubSpot(Crm):
     name = "HubSpot"
     origin = "https://api.hubapi.com"
     # 100 calls in ten seconds for each app, in the smallest plans.
-    rate = Rate(per_s=10, burst=100)
+    rate = Rate(per_s=9, burst=10)
     batch_size = 100
     signature_header = "X-HubSpot-Signature-v3"
     visible_keys = webhook.VISIBLE_KEYS
