@@ -62,7 +62,7 @@ def find_paid_meeting(event: PaymentChanged) -> Meeting | None:
     if known is None and event.payment_intent:
         known = rows.filter(payment_intent=event.payment_intent).first()
     meeting_id = known.meeting_id if known else read_reference(event.client_reference)
-    return Meeting.objects.select_for_update().filter(pk=meeting_id).first() if meeting_id else None
+    return Meeting.objects.select_for_update(no_key=True).filter(pk=meeting_id).first() if meeting_id else None
 
 
 def read_reference(text: str) -> UUID | None:

@@ -58,7 +58,7 @@ def settle(told: Told, *, meeting: Meeting | None = None, connection: Connection
 
 def lock_payment(told: Told) -> Payment:
     """The session's or the intent's row, locked; a new one where neither is known."""
-    rows = Payment.objects.select_for_update()
+    rows = Payment.objects.select_for_update(no_key=True)
     found = rows.filter(session_id=told.session_id).first() if told.session_id else None
     if found is None and told.payment_intent:
         found = rows.filter(payment_intent=told.payment_intent).first()

@@ -9,7 +9,7 @@ from django.db.models import Prefetch
 from django.utils import timezone
 
 from bookings.models import Attendance, Meeting, MeetingLink
-from contacts.models import ContactLink
+from contacts.models import Contact, ContactLink
 from contacts.sync import on_first_link, plan_contacts
 from integrations import mappings
 from integrations.effects import Result, Skipped, Task, carries_out_together, plan
@@ -26,8 +26,7 @@ def follow(meeting: Meeting) -> None:
     crms = list_crms(meeting.connection_id)
     if not crms:
         return
-    attendances = meeting.attendances.select_related("contact").order_by("id")
-    plan_contacts((attendance.contact for attendance in attendances), crms)
+    plan_contacts(Contact.objects.filter(attendances__meeting=meeting).distinct(), crms)
     for crm in crms:
         plan_meeting(meeting.pk, crm.pk)
 

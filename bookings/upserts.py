@@ -25,7 +25,9 @@ def upsert_meeting(booking: Booking, origin: Origin) -> Meeting | None:
     """
     check_times(booking)
     meeting = (
-        Meeting.objects.select_for_update().filter(connection=origin.connection_id, external_id=booking.id).first()
+        Meeting.objects.select_for_update(no_key=True)
+        .filter(connection=origin.connection_id, external_id=booking.id)
+        .first()
     )
     if meeting and meeting.version > booking.version:
         return None

@@ -49,6 +49,12 @@ def read_list(name: str, default: list[str]) -> list[str]:
     return [item for item in items if item] or default
 
 
+def read_mail_domain(url: str) -> str:
+    """The domain of a URL's host; while developing, where that is an IP address or has no dot, one that is nobody's."""
+    host = urlsplit(url).hostname or ""
+    return host if "." in host and not host.replace(".", "").isdigit() else "keepsync.example"
+
+
 def read_url(name: str, default: str) -> str:
     """An http(s) origin without a trailing slash."""
     url = read_str(name, default).rstrip("/")

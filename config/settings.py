@@ -2,7 +2,6 @@
 
 import os
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.core.management.utils import get_random_secret_key
 from django.urls import reverse_lazy
@@ -173,7 +172,7 @@ WHITENOISE_AUTOREFRESH = DEBUG
 
 MAILERS = {"default": env.read_mailer(env.read_str("EMAIL_URL", "console://"))}
 # The right side of each letter's Message-ID, and of the sender's address where none is given.
-MAIL_DOMAIN = urlsplit(BASE_URL).hostname
+MAIL_DOMAIN = env.read_mail_domain(BASE_URL)
 DEFAULT_FROM_EMAIL = env.read_str("DEFAULT_FROM_EMAIL", f"Keepsync <keepsync@{MAIL_DOMAIN}>")
 
 # --- REST -------------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ def follow_merged_records(event: RecordsMerged, origin: Origin) -> Outcome:
     """Links to records that were merged away lead to the one that is left, unless somebody is linked to it already."""
     if event.record != RecordKind.CONTACT:
         return Outcome.APPLIED
-    links = ContactLink.objects.select_for_update().filter(connection=origin.connection_id)
+    links = ContactLink.objects.select_for_update(no_key=True).filter(connection=origin.connection_id)
     merged = links.filter(external_id__in=event.merged_ids).exclude(external_id=event.survivor_id).order_by("id")
     for link in merged:
         if not links.filter(external_id=event.survivor_id).exists():

@@ -38,17 +38,21 @@ def mark_shared(identifier: Identifier) -> None:
     identifier.save(update_fields=["is_shared"])
 
 
-def retire_replaced(contact: Contact, claim: Claim) -> None:
-    """A new e-mail or phone through the same attendee id is a rename: the old one may go to another person."""
+def retire_replaced(contact: Contact, claim: Claim) -> bool:
+    """A new e-mail or phone through the same attendee id is a rename: the old one may go to another person.
+
+    Whether there was one.
+    """
     former = contact.identifiers.filter(kind=claim.kind, introduced_by=claim.introduced_by, is_current=True)
-    for identifier in former:
-        if identifier.value != claim.value:
-            identifier.is_current = False
-            identifier.save(update_fields=["is_current"])
+    replaced = [identifier for identifier in former if identifier.value != claim.value]
+    for identifier in replaced:
+        identifier.is_current = False
+        identifier.save(update_fields=["is_current"])
+    return bool(replaced)
 
 
-def take(contact: Contact, claim: Claim) -> None:
-    """Record a value that nobody holds for himself, or that the contact once gave up."""
+def take(contact: Contact, claim: Claim) -> bool:
+    """Record a value that nobody holds for himself, or that the contact once gave up. Whether it is news."""
     mine = find_own(contact, claim)
     if mine is None:
         mine = Identifier(
@@ -59,9 +63,10 @@ def take(contact: Contact, claim: Claim) -> None:
             index=claim.index,
         )
     elif mine.is_current:
-        return
+        return False
     mine.is_current, mine.is_shared, mine.introduced_by = True, is_shared(claim), claim.introduced_by
     mine.save()
+    return True
 
 
 def find_own(contact: Contact, claim: Claim) -> Identifier | None:

@@ -13,7 +13,7 @@ def take_turn(now: datetime) -> User | None:
 
     Runs in the caller's transaction; two at once wait for each other, so that each member's turn counts once.
     """
-    if not list(PoolMember.objects.order_by("id").select_for_update().values_list("pk")):
+    if not list(PoolMember.objects.order_by("id").select_for_update(no_key=True).values_list("pk")):
         return None
     today = now.astimezone(UTC).date()
     away = Absence.objects.filter(member=OuterRef("pk"), first_day__lte=today, last_day__gte=today)

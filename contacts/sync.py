@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from contacts.claims import Kind
@@ -21,11 +22,14 @@ from integrations.pushes import UNCHANGED, push
 UPSERT = "contact.upsert"
 
 
-def plan_contacts(contacts: Iterable[Contact], crms: Sequence[Connection]) -> None:
-    """Bring contacts to the state that they have here, at each of the CRMs."""
+def plan_contacts(contacts: QuerySet[Contact], crms: Sequence[Connection]) -> None:
+    """Bring contacts to the state that they have here, at each of the CRMs: those that have changed since they were."""
     for crm in crms:
-        for contact in contacts:
-            plan(UPSERT, connection_id=crm.pk, subject=f"contact:{contact.pk}")
+        is_there = ContactLink.objects.filter(
+            contact=OuterRef("pk"), connection=crm, pushed_at__gte=OuterRef("updated_at")
+        )
+        for key in contacts.filter(~Exists(is_there)).order_by("pk").values_list("pk", flat=True):
+            plan(UPSERT, connection_id=crm.pk, subject=f"contact:{key}")
 
 
 @carries_out_together(UPSERT, is_state=True, priority=0)

@@ -5,6 +5,7 @@ the same new person at once, one looks and the others wait; the database's const
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -59,9 +60,10 @@ def upsert_once(person: Person, claims: Claims, source: Source) -> Contact:
     contact.owner = contact.owner or take_turn(timezone.now())
     timely = [claim for claim in claims.values() if is_timely(contact, claim, source)]
     save_changed(contact, before)
-    for claim in timely:
-        pairs += attach(contact, claim)
-    for other, reason in pairs:
+    attached = [attach(contact, claim) for claim in timely]
+    if before and any(is_news for is_news, _ in attached):
+        Contact.objects.filter(pk=contact.pk).update(updated_at=timezone.now())
+    for other, reason in chain(pairs, *(found for _, found in attached)):
         open_pair(contact, other, reason)
     return contact
 
@@ -91,7 +93,7 @@ def find_contact(person: Person, claims: Claims) -> tuple[Contact | None, Pairs]
 
 def lock(contact: Contact) -> Contact:
     """The contact's latest state, locked until the transaction ends; of a merged one, the one that it went into."""
-    latest = Contact.objects.select_for_update().get(pk=contact.pk)
+    latest = Contact.objects.select_for_update(no_key=True).get(pk=contact.pk)
     return lock(latest.merged_into) if latest.merged_into else latest
 
 
@@ -159,25 +161,23 @@ def index_names(contact: Contact) -> None:
     contact.name_company = index_name_and_company(contact.full_name, contact.company)
 
 
-def attach(contact: Contact, claim: Claim) -> Pairs:
+def attach(contact: Contact, claim: Claim) -> tuple[bool, Pairs]:
     """Give the contact an identifier, unless another contact holds it: then it stays there, and the pair is for review.
 
-    A phone of two people with clearly different names is shared by both.
+    A phone of two people with clearly different names is shared by both. Returns whether that was news, and the pairs.
     """
-    if claim.introduced_by:
-        retire_replaced(contact, claim)
+    is_news = retire_replaced(contact, claim) if claim.introduced_by else False
     holder = find_holder(claim)
     if holder is None:
-        take(contact, claim)
-    if holder is None or holder.contact_id == contact.pk:
-        return []
+        return take(contact, claim) or is_news, []
+    if holder.contact_id == contact.pk:
+        return is_news, []
     if claim.kind != Kind.PHONE:
-        return [(holder.contact, Reason.EMAIL_HELD)]
+        return is_news, [(holder.contact, Reason.EMAIL_HELD)]
     if not has_clearly_different_given_name(contact.full_name, holder.contact.full_name):
-        return [(holder.contact, Reason.PHONE_HELD)]
+        return is_news, [(holder.contact, Reason.PHONE_HELD)]
     mark_shared(holder)
-    take(contact, claim)
-    return []
+    return take(contact, claim) or is_news, []
 
 
 def open_pair(contact: Contact, other: Contact, reason: CandidatePair.Reason) -> None:

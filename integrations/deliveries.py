@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db import connection, transaction
 from django.db.models import F, Min, Q, QuerySet
 from django.utils import timezone
 from django_q.models import OrmQ
@@ -26,6 +26,7 @@ from integrations.models.deliveries import ERROR_LENGTH
 from integrations.models.provenance import current_delivery
 from integrations.privacy import blind_index
 from integrations.providers import get_provider
+from integrations.races import run_race
 from integrations.retries import next_delay
 
 logger = logging.getLogger(__name__)
@@ -37,9 +38,6 @@ SUBJECT_LOCK_TIMEOUT = "10s"
 # A job that was queued this long ago and is in the queue no more is lost.
 LOST_AFTER = timedelta(seconds=30)
 SWEEP_LIMIT = 1000
-RACE_TRIES = 3
-# SQLSTATE of a deadlock, and of a row that another transaction has made first.
-LOST_RACES = {"40P01", "23505"}
 
 
 # --- Processing -------------------------------------------------------------------------------------------------------
@@ -98,17 +96,14 @@ def work(delivery: Delivery, attempt: Attempt) -> None:
     """Parse and dispatch in one transaction. One that lost a race with another delivery is run again at once."""
     parsed = get_provider(delivery.connection.provider).parse(bytes(delivery.body))
     origin = Origin(delivery.connection_id, delivery.connection.slug, delivery.pk, delivery.connection.default_region)
-    for tries_left in reversed(range(RACE_TRIES)):
-        try:
-            with transaction.atomic():
-                lock_subject(delivery)
-                outcome = dispatch(parsed.events, origin)
-                status = status_of(outcome) if parsed.is_known else Status.IGNORED
-                finish(delivery, attempt, status=status, notes=parsed.notes)
-            return
-        except (OperationalError, IntegrityError) as error:
-            if not tries_left or getattr(error.__cause__, "sqlstate", None) not in LOST_RACES:
-                raise
+
+    def apply() -> None:
+        lock_subject(delivery)
+        outcome = dispatch(parsed.events, origin)
+        status = status_of(outcome) if parsed.is_known else Status.IGNORED
+        finish(delivery, attempt, status=status, notes=parsed.notes)
+
+    run_race(apply)
 
 
 def status_of(outcome: Outcome) -> Status:

@@ -47,7 +47,7 @@ PLAYED = (
 )
 CRMS = ("hubspot", "salesforce", "pipedrive")
 # What Keepsync sells itself, because calendar.live takes no payment for it.
-PRICES = {"deep-dive-workshop": (14900, "eur")}
+PRICES = {"deep-dive-workshop": (19900, "usd")}
 PEOPLE = (
     {"full_name": "Zoë Okafor", "email": "zoe.okafor@example.com", "phone": "06 12 34 56 78", "company": "Okafor SARL"},
     {"full_name": "João Conceição", "email": "joao@exemplo.com.br", "phone": "+55 11 91234-5678", "company": "Exemplo"},

@@ -90,12 +90,12 @@ def unlock(connection_id: int) -> None:
 
 def drain(connection_id: int) -> float | None:
     """Work on the connection's effects for a slice of time. Returns the seconds until there is more to do, if any."""
+    Drain.objects.filter(pk=connection_id, queued_for__lte=timezone.now()).update(queued_for=None)
     with lock(connection_id) as is_ours:
         if not is_ours:
             return BUSY_S
         connection = Connection.objects.get(pk=connection_id)
         state, _ = Drain.objects.get_or_create(connection=connection)
-        Drain.objects.filter(pk=state.pk, queued_for__lte=timezone.now()).update(queued_for=None)
         if connection.status != Connection.Status.ACTIVE:
             return None
         recover(connection)

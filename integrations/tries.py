@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db import transaction
@@ -15,7 +16,7 @@ from django.utils import timezone
 
 from integrations import effects, http
 from integrations.connections import account_of
-from integrations.effects import Done, Result, Task
+from integrations.effects import Done, Result, Skipped, Task
 from integrations.exceptions import LostAnswerError, OutageError, RateLimitedError, ReauthoriseError
 from integrations.failures import explain, fingerprint
 from integrations.holds import DUE
@@ -24,6 +25,7 @@ from integrations.models.deliveries import ERROR_LENGTH
 from integrations.models.provenance import current_delivery
 from integrations.providers.base import Account, Provider
 from integrations.providers.crm import Crm
+from integrations.races import run_race
 from integrations.retries import Cause, next_delay
 
 logger = logging.getLogger(__name__)
@@ -184,14 +186,17 @@ def settle(claim: Claim, result: Result | Exception) -> None:
         raise result
     token = current_delivery.set(claim.effect.delivery_id)
     try:
-        with transaction.atomic():
-            if isinstance(result, Done):
-                result.record()
-                mark(claim, Status.SUCCEEDED, external_id=result.external_id[:255])
-            else:
-                mark(claim, Status.SUPPRESSED, close_reason=result.reason[:ERROR_LENGTH])
+        run_race(partial(write_down, claim, result))
     finally:
         current_delivery.reset(token)
+
+
+def write_down(claim: Claim, result: Done | Skipped) -> None:
+    if isinstance(result, Done):
+        result.record()
+        mark(claim, Status.SUCCEEDED, external_id=result.external_id[:255])
+    else:
+        mark(claim, Status.SUPPRESSED, close_reason=result.reason[:ERROR_LENGTH])
 
 
 def mark(claim: Claim, status: Status, **fields: str) -> None:

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
-from integrations import intake
+from integrations import effects, intake
 from integrations.models import Connection
 from tests.factories import make_connection
 
@@ -29,8 +29,9 @@ def _hash_passwords_quickly(settings: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def _drain_in_this_thread(settings: Any) -> None:
-    """Other threads would not see what a test has not committed."""
+    """Other threads would not see what a test has not committed. And nothing that was planned outlives its test."""
     settings.DRAIN_THREADS = 0
+    effects.take_planned()
 
 
 @pytest.fixture

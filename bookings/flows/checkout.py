@@ -93,7 +93,7 @@ def check_capacity(meeting: Meeting) -> None:
 
 
 def record_session(task: Task, meeting: Meeting, price: Price, checkout: stripe.Checkout) -> None:
-    meeting = Meeting.objects.select_for_update().get(pk=meeting.pk)
+    meeting = Meeting.objects.select_for_update(no_key=True).get(pk=meeting.pk)
     told = Told(
         by="keepsync",
         session_id=checkout.session_id,

@@ -103,7 +103,7 @@ def create(task: Task, meeting: Meeting, spec: zoom.MeetingSpec) -> Done:
 
 def record_meeting(task: Task, meeting_id: Any, spec: zoom.MeetingSpec, made: zoom.OnlineMeeting) -> None:
     """The link is ours from now on: people, CRMs and registrations get it."""
-    meeting = Meeting.objects.select_for_update().get(pk=meeting_id)
+    meeting = Meeting.objects.select_for_update(no_key=True).get(pk=meeting_id)
     link, _ = MeetingLink.objects.update_or_create(
         meeting=meeting,
         connection=task.connection,
@@ -127,7 +127,7 @@ def remove(task: Task, meeting: Meeting, link: MeetingLink) -> Done:
 
 
 def record_removal(meeting_id: Any, link: MeetingLink) -> None:
-    meeting = Meeting.objects.select_for_update().get(pk=meeting_id)
+    meeting = Meeting.objects.select_for_update(no_key=True).get(pk=meeting_id)
     link.delete()
     meeting.made_join_url = ""
     meeting.save(update_fields=["made_join_url", "updated_at"])
@@ -216,7 +216,7 @@ def register(task: Task, link: MeetingLink, invitation: Invitation) -> Done:
 
 
 def record_registrant(link: MeetingLink, invitation: Invitation, made: zoom.Registrant) -> None:
-    meeting = Meeting.objects.select_for_update().get(pk=invitation.meeting_id)
+    meeting = Meeting.objects.select_for_update(no_key=True).get(pk=invitation.meeting_id)
     invitation.registrant_id, invitation.join_url = made.registrant_id, made.join_url
     invitation.online_id = link.external_id
     invitation.save(update_fields=["registrant_id", "join_url", "online_id"])
