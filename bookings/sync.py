@@ -14,7 +14,7 @@ from contacts.sync import on_first_link, plan_contacts
 from integrations import mappings
 from integrations.effects import Result, Skipped, Task, carries_out_together, plan
 from integrations.models import Connection, FieldMapping
-from integrations.pairs import ensure_prepared, list_crms
+from integrations.pairs import list_crms, save_prepared
 from integrations.providers.crm import CrmMeeting
 from integrations.pushes import UNCHANGED, push
 
@@ -47,13 +47,12 @@ def complete_meetings(connection: Connection, contact_id: UUID) -> None:
 def push_meetings(tasks: Sequence[Task]) -> Sequence[Result]:
     """Create or update meetings at one CRM, with those of their contacts that are there."""
     connection, account = tasks[0].connection, tasks[0].account
-    ensure_prepared(connection)
     batch = Batch(connection, [task.subject_id for task in tasks])
     crm = mappings.get_crm(connection)
     return push(
         tasks,
         make=batch.make_record,
-        save=lambda records: crm.save_meetings(account, records),
+        save=lambda records: save_prepared(connection, lambda: crm.save_meetings(account, records)),
         link=lambda record, external_id: link_meeting(connection, record, external_id),
     )
 

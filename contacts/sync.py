@@ -15,7 +15,7 @@ from integrations import mappings
 from integrations.effects import Result, Skipped, Task, carries_out_together, plan
 from integrations.exceptions import ConflictError
 from integrations.models import Connection, FieldMapping
-from integrations.pairs import ensure_prepared
+from integrations.pairs import save_prepared
 from integrations.providers.crm import CrmContact
 from integrations.pushes import UNCHANGED, push
 
@@ -36,13 +36,12 @@ def plan_contacts(contacts: QuerySet[Contact], crms: Sequence[Connection]) -> No
 def push_contacts(tasks: Sequence[Task]) -> Sequence[Result]:
     """Create or update contacts at one CRM. Those in which nothing has changed are not sent."""
     connection, account = tasks[0].connection, tasks[0].account
-    ensure_prepared(connection)
     batch = Batch(connection, [task.subject_id for task in tasks])
     crm = mappings.get_crm(connection)
     return push(
         tasks,
         make=batch.make_record,
-        save=lambda records: crm.save_contacts(account, records),
+        save=lambda records: save_prepared(connection, lambda: crm.save_contacts(account, records)),
         link=lambda record, external_id: link_contact(connection, record, external_id),
     )
 

@@ -1,6 +1,7 @@
 """Pairs: which CRMs a calendar.live connection keeps in step with. Nothing is synced to a CRM without one."""
 
 import logging
+from collections.abc import Callable
 
 from django.db import transaction
 
@@ -38,13 +39,26 @@ def list_crms(calendar_id: int) -> list[Connection]:
     return list(paired.exclude(status=Connection.Status.DISABLED).order_by("id"))
 
 
-def ensure_prepared(connection: Connection) -> None:
+def save_prepared[T](connection: Connection, save: Callable[[], T]) -> T:
+    """Save records at a CRM that has what they need, also where somebody has deleted it there meanwhile."""
+    is_fresh = ensure_prepared(connection)
+    try:
+        return save()
+    except SetupError:
+        if is_fresh:
+            raise
+        prepare(connection)
+        return save()
+
+
+def ensure_prepared(connection: Connection) -> bool:
     """Before the first record goes to a CRM: make what it lacks there, once for each version of what that is.
 
-    Where the CRM doesn't let itself be looked at, the records themselves will say what is missing.
+    Where the CRM doesn't let itself be looked at, the records themselves will say what is missing. Returns whether it
+    was done now.
     """
     if Drain.objects.filter(pk=connection.pk, prepared_version__gte=get_crm(connection).setup_version).exists():
-        return
+        return False
     try:
         prepare(connection)
     except SetupError:
@@ -52,6 +66,7 @@ def ensure_prepared(connection: Connection) -> None:
     except PermanentError as error:
         logger.warning("not prepared", extra={"connection": connection.slug, "error": str(error)})
         note_prepared(connection)
+    return True
 
 
 def prepare(connection: Connection) -> str:
