@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.utils import timezone
 
-from bookings.models import Meeting, Payment
+from bookings.models import Meeting, Payment, Price
 from integrations.models import Connection
 
+CALENDAR_LIVE = "calendar.live"
 Status = Payment.Status
 RANK = {
     Status.UNPAID: 0,
@@ -52,7 +53,7 @@ def settle(told: Told, *, meeting: Meeting | None = None, connection: Connection
         payment.url = told.url or payment.url
         move(payment, told)
         payment.save()
-        show_on_meeting(payment)
+        show_on_meeting(payment, told)
     return payment
 
 
@@ -76,10 +77,12 @@ def move(payment: Payment, told: Told) -> None:
         payment.paid_at = timezone.now()
 
 
-def show_on_meeting(payment: Payment) -> None:
-    """The meeting shows its latest session."""
+def show_on_meeting(payment: Payment, told: Told) -> None:
+    """A meeting shows the session that its booking names last: one for several people may have had several."""
     meeting = payment.meeting
     if meeting is None or not payment.session_id:
+        return
+    if told.by != CALENDAR_LIVE and meeting.payment_session_id not in ("", payment.session_id):
         return
     shown = {
         "payment_session_id": payment.session_id,
@@ -95,5 +98,13 @@ def show_on_meeting(payment: Payment) -> None:
 
 
 def is_settled(meeting: Meeting) -> bool:
-    """Whether nothing is owed: it costs nothing, or it is paid."""
-    return meeting.payment_status in ("", Status.PAID, Status.DISPUTED)
+    """Whether nothing is owed: it costs nothing, or somebody has paid and not all of it was given back."""
+    statuses = set(Payment.objects.filter(meeting=meeting).values_list("status", flat=True))
+    return bool(statuses & {Status.PAID, Status.DISPUTED}) or (not statuses and find_price(meeting) is None)
+
+
+def find_price(meeting: Meeting) -> Price | None:
+    """What Keepsync sells the meeting for; None where calendar.live takes the money, or it costs nothing."""
+    event_type = meeting.event_type or {}
+    names = [name for name in (event_type.get("slug"), event_type.get("id")) if name]
+    return Price.objects.filter(event_type__in=names).first() if names else None

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from bookings.models import Attendance, Calendar, Meeting
-from bookings.payments import Told, settle
+from bookings.payments import CALENDAR_LIVE, Told, settle
 from bookings.timezones import FIRST_YEAR, LAST_YEAR, validate_rule, zone
 from contacts.claims import Person, Source
 from contacts.models import Contact
@@ -14,7 +14,7 @@ from contacts.upserts import upsert_contacts
 from integrations.events import BookedAttendee, Booking, CalendarRef, Origin
 from integrations.exceptions import PayloadError
 
-CALENDAR_LIVE = LEAD_SOURCE = "calendar.live"
+LEAD_SOURCE = CALENDAR_LIVE
 
 
 def upsert_meeting(booking: Booking, origin: Origin) -> Meeting | None:

@@ -10,11 +10,12 @@ from django.dispatch import receiver
 from django.utils import timezone
 from django_q.signals import post_spawn
 
-from integrations import deliveries, drains, effects
+from integrations import deliveries, drains, effects, polling
 from integrations.connections import set_status
+from integrations.exceptions import KeepsyncError
 from integrations.holds import start_afresh
 from integrations.models import Connection, Delivery, Effect, Heartbeat
-from integrations.queue import DRAIN_CONNECTION, PROCESS_DELIVERY, enqueue, enqueue_each
+from integrations.queue import DRAIN_CONNECTION, POLL_CONNECTION, PROCESS_DELIVERY, enqueue, enqueue_each
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,22 @@ def drain_connection(connection_id: int) -> None:
     if delay_s is not None:
         wake(connection_id, delay_s)
     wake_planned()
+
+
+def poll_connections() -> None:
+    """Every few minutes, by schedule."""
+    for connection_id in polling.list_polled():
+        enqueue(POLL_CONNECTION, connection_id)
+
+
+def poll_connection(connection_id: int) -> None:
+    try:
+        delivery_id = polling.poll(connection_id)
+    except KeepsyncError as error:
+        logger.warning("polling failed", extra={"connection": connection_id, "exception": str(error)})
+        return
+    if delivery_id is not None:
+        queue_deliveries([delivery_id])
 
 
 @transaction.atomic

@@ -12,6 +12,7 @@ from django_q.signing import PickleSerializer
 from uuid_utils.compat import uuid7
 
 PROCESS_DELIVERY = "integrations.jobs.process_delivery"
+POLL_CONNECTION = "integrations.jobs.poll_connection"
 DRAIN_CONNECTION = "integrations.jobs.drain_connection"
 # What django-q2's SignedPackage makes for each package anew.
 SIGNER = TimestampSigner(key=Conf.SECRET_KEY, salt=Conf.PREFIX)

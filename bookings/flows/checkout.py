@@ -9,7 +9,7 @@ from django.conf import settings
 
 from bookings.flows import letters
 from bookings.models import Meeting, Payment, Price
-from bookings.payments import Told, settle
+from bookings.payments import Told, find_price, settle
 from integrations.effects import Done, Result, Skipped, Task, carries_out, plan
 from integrations.exceptions import PermanentError
 from integrations.models import Connection
@@ -46,12 +46,6 @@ def undo(payment: Payment, price: Price | None) -> None:
             return
     subject = f"meeting:{payment.meeting_id}"
     plan(kind, connection_id=payment.connection_id, subject=subject, key=f"{kind}:{payment.pk}")
-
-
-def find_price(meeting: Meeting) -> Price | None:
-    event_type = meeting.event_type or {}
-    names = [name for name in (event_type.get("slug"), event_type.get("id")) if name]
-    return Price.objects.filter(event_type__in=names).first() if names else None
 
 
 def find_stripe() -> Connection | None:

@@ -6,6 +6,7 @@ from integrations.models.deliveries import Delivery, RejectionCount
 from integrations.models.effects import Drain, Effect
 from integrations.models.heartbeats import Heartbeat
 from integrations.models.mappings import FieldMapping, OwnerMapping, Pair
+from integrations.models.polls import Poll
 from integrations.models.provenance import RecordedChange
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Heartbeat",
     "OwnerMapping",
     "Pair",
+    "Poll",
     "RecordedChange",
     "RejectionCount",
     "WebhookSecret",

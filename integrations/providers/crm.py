@@ -95,3 +95,7 @@ class Crm(Provider):
     def list_changes(self, account: Account, since: datetime) -> Changes:
         """For CRMs that are polled (`can_poll`): what changed since then, as the webhooks would have told it."""
         raise NotImplementedError
+
+    def write_delivery(self, events: Sequence[Event]) -> bytes:
+        """Polled events as the body of a webhook that `parse` reads; the same events always make the same body."""
+        raise NotImplementedError

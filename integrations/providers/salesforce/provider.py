@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from integrations.events import Event
 from integrations.exceptions import KeepsyncError, SetupError
 from integrations.providers.base import Account, Envelope, IncomingRequest, Parsed, Rate
 from integrations.providers.crm import Changes, Crm, CrmContact, CrmMeeting, Saved
@@ -35,6 +36,9 @@ class Salesforce(Crm):
 
     def parse(self, body: bytes) -> Parsed:
         return webhook.parse(body)
+
+    def write_delivery(self, events: Sequence[Event]) -> bytes:
+        return webhook.write_delivery(events)
 
     def test(self, account: Account) -> str:
         rows = client.query(account, client.write_query(["Name"], "Organization", "LIMIT 1"))

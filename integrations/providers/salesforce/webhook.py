@@ -11,7 +11,9 @@ HMAC-SHA256 of the raw body>` (Crypto.generateMac), or it brings the secret itse
 (a named credential). There is no timestamp: the delivery's id is the guard against a replay.
 """
 
+import hashlib
 import hmac
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -92,6 +94,28 @@ def read_common(events: Sequence[Any], *names: str) -> str:
     if any(values != given[0] for values in given):
         return ""
     return ".".join(clean_text(value) if isinstance(value, str) else "" for value in given[0]).strip(".")
+
+
+def write_delivery(events: Sequence[Event]) -> bytes:
+    """Polled events in the same form, with an id that is made of them."""
+    written = [write_event(event) for event in events]
+    digest = hashlib.sha256(json.dumps(written, sort_keys=True).encode()).hexdigest()
+    return json.dumps({"id": f"poll_{digest[:40]}", "events": written}, sort_keys=True).encode()
+
+
+def write_event(event: Event) -> dict[str, Any]:
+    common: dict[str, Any] = {"change": event.type.rpartition(".")[2]}
+    match event:
+        case RecordChanged():
+            common |= {"id": event.external_id, "fields": dict(event.values)}
+        case RecordDeleted():
+            common |= {"id": event.external_id}
+        case RecordsMerged():
+            common |= {"id": event.survivor_id, "merged_ids": list(event.merged_ids)}
+        case _:
+            raise ValueError(f"{event.type} is no change of a record")
+    sobject = next(name for name, kind in KINDS.items() if kind == event.record)
+    return common | {"object": sobject, "changed_at": event.changed_at.isoformat()}
 
 
 def parse(body: bytes) -> Parsed:
