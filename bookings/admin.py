@@ -1,15 +1,18 @@
 """Meetings: when they are, here and in UTC, who comes, and the deliveries that made them what they are."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.urls import path
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 
-from bookings.models import Attendance, Calendar, Invitation, Meeting, MeetingLink, Payment
+from bookings import flow_panels, payment_admin  # noqa: F401
+from bookings.models import Attendance, Calendar, Meeting
 from bookings.occurrences import MeetingOccurrence, list_occurrences
 from bookings.timezones import zone
 from contacts.identifiers import hold
@@ -114,6 +117,11 @@ class MeetingAdmin(ReadOnlyMixin, LongListMixin, HistoryAdmin, DetailAdmin):
             attended = Attendance.objects.filter(contact__in=hold(Contact.objects, Identifier.Kind.EMAIL, email))
             named |= Q(pk__in=attended.values("meeting"))
         return queryset.filter(named), False
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(flow_panels.open_meeting_of)
+        address = path("of-invitation/<path:key>/", view, name="bookings_meeting_of_invitation")
+        return [address, *super().get_urls()]
 
     @admin.display(description="title")
     def title_shown(self, meeting: Meeting) -> str:

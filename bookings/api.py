@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.db.models import Prefetch
 from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
 from rest_framework import exceptions, serializers
 from rest_framework.decorators import action
@@ -11,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from bookings.availability import LONGEST_WINDOW, Availability, read_availability
-from bookings.models import Attendance, Calendar, Meeting
+from bookings.models import Attendance, Calendar, Meeting, MeetingLink
 from bookings.occurrences import list_occurrences
 from integrations.api import ReadViewSet, read_instant
 from integrations.exceptions import KeepsyncError, ReauthoriseError, TransientError, UnstoredError
@@ -74,10 +75,13 @@ class MeetingSerializer(serializers.ModelSerializer[Meeting]):
         }
 
     def get_join_url(self, meeting: Meeting) -> str | None:
-        return meeting.join_url or None
+        """As the calendar has it, else the one that Keepsync made."""
+        return meeting.join_url or meeting.made_join_url or None
 
     def get_external_ids(self, meeting: Meeting) -> dict[str, str]:
-        return {meeting.connection.slug: meeting.external_id}
+        """At the calendar, and at each CRM or Zoom account where it is."""
+        there = {link.connection.slug: link.external_id for link in meeting.links.all() if not link.is_gone}
+        return {meeting.connection.slug: meeting.external_id} | there
 
     def get_conflict(self, meeting: Meeting) -> dict[str, str] | None:
         """Conflicts arise where two sides may write; meetings that only calendar.live writes have none."""
@@ -92,7 +96,9 @@ class MeetingViewSet(ReadViewSet):
     filters = ("external_id", "calendar_event_uid", "status")
 
     def get_queryset(self) -> Any:
-        found = Meeting.objects.select_related("calendar", "connection").prefetch_related("attendances")
+        links = MeetingLink.objects.select_related("connection").defer("connection__credentials")
+        prefetched = ("attendances", Prefetch("links", links))
+        found = Meeting.objects.select_related("calendar", "connection").prefetch_related(*prefetched)
         if self.action != "list":
             return found
         return found.filter(**self.read_filters())

@@ -3,7 +3,9 @@
 from typing import Any
 
 from django.http import HttpRequest
-from django.urls import reverse_lazy
+from django.urls import reverse, reverse_lazy
+
+from integrations.admin.dead_letters import may_see_dead_letters
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
@@ -15,6 +17,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 link("Meetings", "event", "bookings.meeting"),
                 link("Calendars", "calendar_month", "bookings.calendar"),
                 link("Contacts", "person", "contacts.contact"),
+                link("Payments", "payments", "bookings.payment"),
                 link("Pairs to review", "group", "contacts.candidatepair"),
             ],
         },
@@ -22,15 +25,27 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             "title": "Operations",
             "separator": True,
             "items": [
-                link("Deliveries", "move_to_inbox", "integrations.delivery"),
+                link("Deliveries", "move_to_inbox", "integrations.delivery") | {"active": is_on_deliveries},
+                link("Effects", "outbox", "integrations.effect"),
                 {
                     "title": "Dead letters",
                     "icon": "dangerous",
                     "link": reverse_lazy("admin:integrations_delivery_dead_letters"),
-                    "permission": may_view("integrations.delivery"),
+                    "permission": may_see_dead_letters,
                 },
                 link("Connections", "cable", "integrations.connection"),
+                link("Pairs", "link", "integrations.pair"),
                 link("Queue", "stacks", "django_q.ormq"),
+            ],
+        },
+        {
+            "title": "Rules",
+            "separator": True,
+            "items": [
+                link("Field mappings", "swap_horiz", "integrations.fieldmapping"),
+                link("Score rules", "leaderboard", "contacts.scorerule"),
+                link("Owner pool", "diversity_3", "contacts.poolmember"),
+                link("Prices", "sell", "bookings.price"),
             ],
         },
         {
@@ -60,3 +75,11 @@ def link(title: str, icon: str, model: str) -> dict[str, Any]:
 def may_view(model: str) -> Any:
     app, _, name = model.partition(".")
     return lambda request: request.user.has_perm(f"{app}.view_{name}")
+
+
+def is_on_deliveries(request: HttpRequest) -> bool:
+    """Dead letters have an address below that of the deliveries, and an entry of their own."""
+    deliveries, dead_letters = (
+        str(reverse(f"admin:integrations_delivery_{page}")) for page in ("changelist", "dead_letters")
+    )
+    return request.path.startswith(deliveries) and not request.path.startswith(dead_letters)

@@ -8,13 +8,14 @@ from rest_framework.routers import SimpleRouter
 
 from bookings.api import AvailabilityView, MeetingViewSet
 from contacts.api import CandidatePairViewSet, ContactViewSet
-from integrations.api import DeliveryViewSet, UnknownAddressView
+from integrations.api import DeliveryViewSet, EffectViewSet, UnknownAddressView
 
 router = SimpleRouter()
 router.register("contacts", ContactViewSet, basename="contact")
 router.register("candidate-pairs", CandidatePairViewSet, basename="candidate-pair")
 router.register("meetings", MeetingViewSet, basename="meeting")
 router.register("deliveries", DeliveryViewSet, basename="delivery")
+router.register("effects", EffectViewSet, basename="effect")
 
 api = [
     path("availability/", AvailabilityView.as_view(), name="availability"),

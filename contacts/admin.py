@@ -19,6 +19,7 @@ from django.utils.html import format_html_join
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
+from contacts import lead_admin  # noqa: F401
 from contacts.identifiers import hold, list_values, normalise_typed_phone
 from contacts.models import CandidatePair, Contact, ContactLink, Identifier
 from contacts.normalisation import normalise_email, split_words
@@ -174,7 +175,7 @@ class ContactAdmin(LongListMixin, HistoryAdmin, DetailAdmin):
 def bring_to_crms(contact: Contact) -> None:
     """An edit goes where the contact is already. In the open transaction."""
     there = Connection.objects.filter(contactlink__contact=contact, calendar_pairs__isnull=False)
-    plan_contacts([contact], list(there.distinct()))
+    plan_contacts(Contact.objects.filter(pk=contact.pk), list(there.distinct()))
     wake_planned()
 
 
@@ -228,7 +229,7 @@ def show_pairs(request: HttpRequest, contact: Contact) -> Panel | None:
     return Panel("May be the same person", headers=["Contact", "Why", "Since"], rows=rows) if rows else None
 
 
-@panel_on(Contact)
+@panel_on(Contact, rank=1)
 def show_links(request: HttpRequest, contact: Contact) -> Panel:
     links = ContactLink.objects.filter(contact=contact).select_related("connection")
     rows = [
@@ -239,7 +240,7 @@ def show_links(request: HttpRequest, contact: Contact) -> Panel:
     return Panel("At CRMs", headers=headers, rows=rows, empty="It is at no CRM.")
 
 
-@panel_on(Contact)
+@panel_on(Contact, rank=2)
 def show_effects(request: HttpRequest, contact: Contact) -> Panel:
     return list_effects_of([f"contact:{contact.pk}"])
 

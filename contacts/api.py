@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from django.db.models import Prefetch, Q
 from rest_framework import serializers
 
 from contacts.identifiers import hold, list_values, normalise_typed_phone
-from contacts.models import CandidatePair, Contact, Identifier
+from contacts.models import CandidatePair, Contact, ContactLink, Identifier
 from contacts.normalisation import normalise_email
 from integrations.api import ReadViewSet
 
@@ -35,7 +36,10 @@ class ContactSerializer(serializers.ModelSerializer[Contact]):
         return list_values(contact, Kind.PHONE)
 
     def get_external_ids(self, contact: Contact) -> dict[str, str]:
-        return {i.connection.slug: i.value for i in contact.identifiers.all() if i.connection and i.is_current}
+        """Of the attendee at the calendar, and of the record at each CRM."""
+        identifiers = contact.identifiers.all()
+        attendee_ids = {i.connection.slug: i.value for i in identifiers if i.connection and i.is_current}
+        return attendee_ids | {link.connection.slug: link.external_id for link in contact.links.all()}
 
 
 class ContactViewSet(ReadViewSet):
@@ -45,7 +49,9 @@ class ContactViewSet(ReadViewSet):
     filters = ("email", "phone", "external_id")
 
     def get_queryset(self) -> Any:
-        found = Contact.objects.select_related("owner").prefetch_related("identifiers__connection")
+        links = ContactLink.objects.select_related("connection").defer("connection__credentials")
+        prefetched = ("identifiers__connection", Prefetch("links", links))
+        found = Contact.objects.select_related("owner").prefetch_related(*prefetched)
         if self.action != "list":
             return found
         filters = self.read_filters()
@@ -54,8 +60,15 @@ class ContactViewSet(ReadViewSet):
         if "phone" in filters:
             found = hold(found, Kind.PHONE, normalise_typed_phone(filters["phone"]))
         if "external_id" in filters:
-            found = hold(found, Kind.ATTENDEE_ID, filters["external_id"])
+            found = find_by_external_id(found, filters["external_id"])
         return found
+
+
+def find_by_external_id(contacts: Any, external_id: str) -> Any:
+    """Those whose attendee id, or whose record's id at a CRM, this is."""
+    attendees = hold(Contact.objects, Kind.ATTENDEE_ID, external_id)
+    records = ContactLink.objects.filter(external_id=external_id)
+    return contacts.filter(Q(pk__in=attendees.values("pk")) | Q(pk__in=records.values("contact")))
 
 
 class CandidatePairSerializer(serializers.ModelSerializer[CandidatePair]):

@@ -9,7 +9,7 @@ from rest_framework.test import APIClient
 
 from tests.factories import read_sample, receive
 
-LISTS = ["contacts", "candidate-pairs", "meetings", "deliveries"]
+LISTS = ["contacts", "candidate-pairs", "meetings", "deliveries", "effects"]
 SOME_ID = UUID(int=1)
 ADDRESSES = [
     *(f"/api/{name}/" for name in LISTS),
@@ -81,7 +81,8 @@ def test_unknown_filter_is_400_and_is_named(api, name):
 
 
 @pytest.mark.parametrize(
-    ("name", "parameter"), [("meetings", "status"), ("deliveries", "status"), ("candidate-pairs", "status")]
+    ("name", "parameter"),
+    [("meetings", "status"), ("deliveries", "status"), ("effects", "status"), ("candidate-pairs", "status")],
 )
 def test_value_that_there_is_not_is_400_and_names_the_filter(api, name, parameter):
     response = api.get(f"/api/{name}/", {parameter: "purple"})
@@ -98,6 +99,8 @@ def test_value_that_there_is_not_is_400_and_names_the_filter(api, name, paramete
         ("meetings", "calendar_event_uid"),
         ("deliveries", "delivery_id"),
         ("deliveries", "connection"),
+        ("effects", "subject"),
+        ("effects", "kind"),
     ],
 )
 def test_nul_in_a_filter_is_400_and_names_it(api, name, parameter):
@@ -127,6 +130,17 @@ def test_schema_names_the_fields_of_the_design(api):
         "id", "full_name", "company", "emails", "phones", "lead_source", "lead_score", "lead_status", "owner",
         "external_ids", "merged_into", "created_at", "updated_at",
     ]  # fmt: skip
+
+
+def test_schema_names_the_fields_of_an_effect_and_says_which_may_be_null(api):
+    schemas = api.get("/api/schema/", headers={"Accept": "application/vnd.oai.openapi+json"}).json()["components"]
+    properties = schemas["schemas"]["Effect"]["properties"]
+    assert list(properties) == [
+        "id", "connection", "kind", "subject", "status", "cause", "attempts", "external_id", "created_at",
+        "finished_at",
+    ]  # fmt: skip
+    nullable = [name for name, schema in properties.items() if schema.get("nullable")]
+    assert nullable == ["cause", "external_id", "finished_at"]
 
 
 @pytest.mark.django_db

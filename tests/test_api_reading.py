@@ -4,11 +4,13 @@ import re
 from urllib.parse import quote
 
 import pytest
+from django.utils import timezone
 
-from bookings.models import Meeting
-from contacts.models import CandidatePair, Contact, Identifier
+from bookings.models import Meeting, MeetingLink
+from contacts.models import CandidatePair, Contact, ContactLink, Identifier
 from integrations.models import Delivery
 from tests.factories import make_connection, make_payload, post_webhook, read_sample, receive
+from tests.integrations.admin.support import make_effect
 
 pytestmark = pytest.mark.django_db
 UTC_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -60,7 +62,7 @@ def test_contact_has_the_fields_of_the_design(get_one, get, admin_user):
         "emails": ["zoe.okafor@example.com"],
         "phones": ["+33612345678"],
         "lead_source": "calendar.live",
-        "lead_score": 0,
+        "lead_score": 80,
         "lead_status": "new",
         "owner": "admin",
         "external_ids": {"calendar-live": "att_7Qd1"},
@@ -319,6 +321,92 @@ def test_connection_is_named_by_its_slug(get):
     assert get("contacts/")["results"][0]["external_ids"] == {"second": "att_7Qd1"}
 
 
+# --- Effects, and records elsewhere ---------------------------------------------------------------------------------
+
+
+def test_effect_has_the_fields_of_the_design(get_one, get, calendar_live):
+    made = make_effect(
+        calendar_live,
+        subject="contact:1",
+        status="succeeded",
+        attempts=2,
+        external_id="501",
+        finished_at=timezone.now(),
+    )
+    effect = get_one("effects/")
+    assert is_utc_time(effect.pop("created_at"))
+    assert is_utc_time(effect.pop("finished_at"))
+    assert effect == {
+        "id": str(made.pk),
+        "connection": "calendar-live",
+        "kind": "contact.upsert",
+        "subject": "contact:1",
+        "status": "succeeded",
+        "cause": None,
+        "attempts": 2,
+        "external_id": "501",
+    }
+    assert get(f"effects/{made.pk}/")["id"] == str(made.pk)
+
+
+def test_effect_that_is_not_over_has_its_cause_and_no_end(get_one, calendar_live):
+    make_effect(calendar_live, status="waiting", cause="unknown_outcome")
+    effect = get_one("effects/", status="waiting")
+    assert (effect["cause"], effect["external_id"], effect["finished_at"]) == ("unknown_outcome", None, None)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "count"),
+    [
+        ({"status": "dead"}, 1),
+        ({"status": "pending"}, 1),
+        ({"status": "running"}, 0),
+        ({"kind": "slack.message"}, 1),
+        ({"kind": "slack"}, 0),
+        ({"subject": "meeting:1"}, 1),
+        ({"cause": "permanent"}, 1),
+        ({"cause": "bug"}, 0),
+        ({"connection": "calendar-live"}, 2),
+        ({"connection": "another"}, 0),
+        ({"connection": "calendar-live", "kind": "slack.message", "status": "dead"}, 0),
+    ],
+)
+def test_effects_are_found(get, calendar_live, parameters, count):
+    make_effect(calendar_live, kind="slack.message", subject="meeting:1")
+    make_effect(calendar_live, status="dead", cause="permanent")
+    assert len(get("effects/", **parameters)["results"]) == count
+
+
+def test_contact_names_its_record_at_each_crm_and_is_found_by_it(get, get_one):
+    receive(read_sample("event_created"))
+    Contact.objects.create()
+    contact = Contact.objects.earliest("id")
+    for slug, external_id in (("hubspot", "501"), ("second-hubspot", "17")):
+        there = make_connection(slug, provider="hubspot")
+        ContactLink.objects.create(contact=contact, connection=there, external_id=external_id)
+    found = get_one("contacts/", external_id="501")
+    assert found["external_ids"] == {"calendar-live": "att_7Qd1", "hubspot": "501", "second-hubspot": "17"}
+    assert get_one("contacts/", external_id="att_7Qd1")["id"] == found["id"]
+    assert get("contacts/", external_id="50")["results"] == []
+
+
+def test_meeting_names_its_records_that_are_there(get_one):
+    receive(make_payload())
+    meeting = Meeting.objects.get()
+    for slug, is_gone in (("hubspot", False), ("zoom", True)):
+        there = make_connection(slug, provider=slug)
+        MeetingLink.objects.create(meeting=meeting, connection=there, external_id=f"id_at_{slug}", is_gone=is_gone)
+    assert get_one("meetings/")["external_ids"] == {"calendar-live": "ev_9f27c1", "hubspot": "id_at_hubspot"}
+
+
+def test_meetings_own_link_goes_before_the_one_that_keepsync_made(get_one):
+    receive(make_payload())
+    Meeting.objects.update(made_join_url="https://zoom.example/made")
+    assert get_one("meetings/")["join_url"] == "https://zoom.example/made"
+    Meeting.objects.update(join_url="https://zoom.example/theirs")
+    assert get_one("meetings/")["join_url"] == "https://zoom.example/theirs"
+
+
 # --- Pages and queries -----------------------------------------------------------------------------------------------
 
 
@@ -342,17 +430,29 @@ def test_page_has_as_many_rows_as_asked_for_up_to_two_hundred(get, asked, given)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["contacts", "meetings", "deliveries", "candidate-pairs"])
+@pytest.mark.parametrize("name", ["contacts", "meetings", "deliveries", "effects", "candidate-pairs"])
 def test_list_takes_the_same_queries_for_many_rows_as_for_few(get, django_assert_max_num_queries, name):
+    hubspot = make_connection("hubspot", provider="hubspot")
     receive_many(2)
     make_pairs()
+    bring_all_to(hubspot)
     with django_assert_max_num_queries(5) as queries:
         assert len(get(f"{name}/")["results"]) >= 1
     few = len(queries)
     receive_many(28, first=2)
     make_pairs()
+    bring_all_to(hubspot)
     with django_assert_max_num_queries(few):
         assert len(get(f"{name}/")["results"]) >= 28
+
+
+def bring_all_to(connection):
+    """A link and an effect for every contact and meeting."""
+    for contact in Contact.objects.filter(links=None):
+        ContactLink.objects.create(contact=contact, connection=connection, external_id=f"c{contact.pk}")
+        make_effect(connection, subject=f"contact:{contact.pk}")
+    for meeting in Meeting.objects.filter(links=None):
+        MeetingLink.objects.create(meeting=meeting, connection=connection, external_id=f"m{meeting.pk}")
 
 
 def make_pairs():

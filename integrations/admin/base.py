@@ -24,6 +24,7 @@ from unfold.admin import ModelAdmin
 from unfold.enums import ActionVariant
 from unfold.paginator import InfinitePaginator
 from unfold.views import ChangeList
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 from integrations.admin.formats import address_of
 from integrations.admin.panels import make_panels
@@ -78,6 +79,14 @@ class ButtonForm(forms.Form):
         self.row = row
 
 
+class ReasonForm(ButtonForm):
+    reason = forms.CharField(
+        max_length=500,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+        help_text="Why it is not needed. It is kept with the record: name no person.",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Button:
     """An action on one row, at `…/<id>/<name>/`. `run` does it; it may raise a KeepsyncError, which is shown.
@@ -95,6 +104,8 @@ class Button:
     form: type[ButtonForm] = ButtonForm
     icon: str = ""
     variant: ActionVariant = ActionVariant.DEFAULT
+    # False for one to which a panel of the page leads.
+    is_on_top: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +158,7 @@ class DetailAdmin(Admin):
                     "attrs": {},
                 }
                 for button in self.buttons
-                if request.user.has_perm(button.permission) and button.fits(obj)
+                if button.is_on_top and request.user.has_perm(button.permission) and button.fits(obj)
             ]
             context["panels"] = make_panels(request, obj)
         response: HttpResponse = super().render_change_form(request, context, *args, obj=obj, **kwargs)
@@ -164,7 +175,8 @@ class DetailAdmin(Admin):
         if not button.fits(row):
             messages.error(request, f"{button.label}: this does not fit “{row}”, which is {describe_state(row)}.")
             return back
-        form = button.form(row, request.POST if request.method == "POST" else None, initial=request.GET.dict())
+        given = (request.POST, request.FILES) if request.method == "POST" else (None, None)
+        form = button.form(row, *given, initial=request.GET.dict())
         if request.method != "POST" or not form.is_valid():
             title = f"{button.label}: {row}"
             return confirm(request, button=button, title=title, text=button.explain(row), form=form, back=back.url)
@@ -200,8 +212,8 @@ def describe_state(row: Any) -> str:
 class HistoryHelper(HistoricalRecordContextHelper):
     """Leaves out the fields that say nothing to a person, and masks those whose values are not for reading."""
 
-    hidden: ClassVar = {"provenance", "updated_at", "external_updated_at", "generation"}
-    masked: ClassVar = {"join_url", "payment_url"}
+    hidden: ClassVar = {"provenance", "updated_at", "external_updated_at", "generation", "pushed_hash"}
+    masked: ClassVar = {"join_url", "made_join_url", "payment_url", "url"}
 
     def context_for_delta_changes(self, delta: Any) -> list[dict[str, Any]]:
         shown = [

@@ -1,62 +1,54 @@
 """Connections: made here, with a secret that is shown once; then paused, resumed, tested, and their secrets rotated."""
 
-from typing import Any, ClassVar
+from typing import Any
 
-from django import forms
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
-from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import path
 
+from integrations.admin import connection_panels  # noqa: F401
 from integrations.admin.base import DetailAdmin, HistoryAdmin
-from integrations.admin.connection_buttons import BUTTONS, CHANGE, show_secret, webhook_address
-from integrations.admin.formats import NOTHING, address_of, format_json, link, show_choice, show_instant, show_label
+from integrations.admin.connection_buttons import (
+    BUTTONS,
+    CHANGE,
+    is_crm,
+    sends_webhooks,
+    show_secret,
+    webhook_address,
+)
+from integrations.admin.connection_forms import CONDITIONS, CREDENTIALS, OPTIONS, ConnectionForm, NewConnectionForm
+from integrations.admin.formats import (
+    NOTHING,
+    address_of,
+    format_json,
+    link,
+    name_provider,
+    show_choice,
+    show_instant,
+    show_label,
+)
+from integrations.admin.mapping_files import OwnerMappingInline, export_file
 from integrations.admin.panels import Panel, panel_on
-from integrations.connections import add_connection, mark_changed
+from integrations.connections import add_connection, asked_options, mark_changed
 from integrations.models import Connection
-from integrations.providers import PROVIDERS
 
 Status = Connection.Status
-STATUS_VARIANTS = {Status.ACTIVE: "success", Status.PAUSED: "warning", Status.DISABLED: ""}
-
-
-class ConnectionForm(forms.ModelForm):
-    class Meta:
-        labels: ClassVar = {"base_url": "Base URL"}
-
-    def clean_base_url(self) -> str:
-        return str(self.cleaned_data["base_url"]).rstrip("/")
-
-    def clean_default_region(self) -> str:
-        region = str(self.cleaned_data["default_region"]).upper()
-        if region and not (len(region) == 2 and region.isascii() and region.isalpha()):
-            raise forms.ValidationError("Give two letters, such as FR.")
-        return region
-
-
-class NewConnectionForm(ConnectionForm):
-    provider = forms.ChoiceField(
-        choices=lambda: [(key, provider.name) for key, provider in PROVIDERS.items()], widget=UnfoldAdminSelectWidget
-    )
-    webhook_secret = forms.CharField(
-        required=False,
-        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
-        help_text="What the provider signs its webhooks with. Empty: one is made, and shown once.",
-    )
-    access_token = forms.CharField(
-        required=False,
-        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
-        help_text="What the provider's API is called with, if you have one. It is never shown.",
-    )
-
-    class Meta:
-        model = Connection
-        fields: ClassVar = ["slug", "provider", "base_url", "default_region"]
-        labels: ClassVar = {"base_url": "Base URL"}
+STATUS_VARIANTS = {
+    Status.ACTIVE: "success",
+    Status.NEEDS_REAUTHORISATION: "danger",
+    Status.PAUSED: "warning",
+    Status.DISABLED: "",
+}
+NEW = ("provider", "slug", "base_url", "default_region", "webhook_secret", *CREDENTIALS, *OPTIONS)
 
 
 @panel_on(Connection)
-def show_secrets(request: HttpRequest, connection: Connection) -> Panel:
+def show_secrets(request: HttpRequest, connection: Connection) -> Panel | None:
+    if not sends_webhooks(connection):
+        return None
     may_change = request.user.has_perm(CHANGE)
     secrets = connection.webhook_secrets.defer("secret")
     retire_address = address_of(connection, "retire_secret")
@@ -81,16 +73,35 @@ class ConnectionAdmin(HistoryAdmin, DetailAdmin):
     list_display = ("slug", "provider_name", "state", "base_url", "secrets", "created")
     list_filter = ("status",)
     search_fields = ("slug",)
-    readonly_fields = ("slug", "provider_name", "state", "address", "default_options", "created_at", "updated_at")
-    fieldsets = (
-        (None, {"fields": ("slug", "provider_name", "state", "address")}),
-        ("Settings", {"fields": ("base_url", "default_region", "default_options")}),
-    )
-    add_fieldsets = (
-        (None, {"fields": ("provider", "slug", "base_url", "default_region", "webhook_secret", "access_token")}),
-    )
+    readonly_fields = ("slug", "provider_name", "state", "address", "all_options", "other_options")
+    add_fieldsets = ((None, {"fields": NEW}),)
+    conditional_fields = CONDITIONS
     form = ConnectionForm
     buttons = BUTTONS
+
+    def get_fieldsets(self, request: HttpRequest, obj: Connection | None = None) -> Any:
+        if obj is None:
+            return self.add_fieldsets
+        asked = asked_options(obj.provider)
+        options = (*asked, "other_options") if self.has_change_permission(request, obj) else ("all_options",)
+        return (
+            (None, {"fields": ("slug", "provider_name", "state", "address")}),
+            ("Settings", {"fields": ("base_url", "default_region", *options)}),
+        )
+
+    def get_inlines(self, request: HttpRequest, obj: Connection | None) -> Any:
+        return [OwnerMappingInline] if obj is not None and is_crm(obj) else []
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(self.export_mapping)
+        name = "integrations_connection_export_mapping"
+        return [path("<int:connection_id>/mapping.json", view, name=name), *super().get_urls()]
+
+    def export_mapping(self, request: HttpRequest, connection_id: int) -> HttpResponse:
+        connection = get_object_or_404(Connection, pk=connection_id)
+        if not self.has_view_permission(request, connection):
+            raise PermissionDenied
+        return export_file(connection)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Connection]:
         is_active = Q(webhook_secrets__retired_at=None)
@@ -117,27 +128,34 @@ class ConnectionAdmin(HistoryAdmin, DetailAdmin):
         if change and not form.changed_data:
             return
         if change:
-            obj.save(update_fields=[*form.changed_data, "updated_at"])
+            obj.options = form.read_options(obj.provider)
+            changed = {"options" if name in OPTIONS else name for name in form.changed_data}
+            obj.save(update_fields=[*changed, "updated_at"])
             mark_changed(obj)
             return
         values = form.cleaned_data
-        options = {name: values[name] for name in ("default_region", "access_token") if values[name]}
+        region = {"default_region": values["default_region"]} if values["default_region"] else {}
         made, obj.shown_secret = add_connection(
             provider=values["provider"],
             slug=values["slug"],
             base_url=values["base_url"],
             webhook_secret=values["webhook_secret"] or None,
-            options=options,
+            options={
+                **region,
+                **form.read_credentials(values["provider"]),
+                **form.read_options(values["provider"]),
+            },
         )
         obj.pk = made.pk
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
-        return show_secret(request, obj, obj.shown_secret)
+        if sends_webhooks(obj):
+            return show_secret(request, obj, obj.shown_secret)
+        return HttpResponseRedirect(address_of(obj))
 
     @admin.display(description="provider", ordering="provider")
     def provider_name(self, connection: Connection) -> str:
-        known = PROVIDERS.get(connection.provider)
-        return known.name if known else connection.provider
+        return name_provider(connection.provider)
 
     @admin.display(description="status", ordering="status")
     def state(self, connection: Connection) -> str:
@@ -145,7 +163,7 @@ class ConnectionAdmin(HistoryAdmin, DetailAdmin):
 
     @admin.display(description="webhook address")
     def address(self, connection: Connection) -> str:
-        return webhook_address(connection)
+        return webhook_address(connection) if sends_webhooks(connection) else NOTHING
 
     @admin.display(description="active secrets")
     def secrets(self, connection: Any) -> int:
@@ -156,5 +174,12 @@ class ConnectionAdmin(HistoryAdmin, DetailAdmin):
         return show_instant(connection.created_at)
 
     @admin.display(description="options")
-    def default_options(self, connection: Connection) -> str:
+    def all_options(self, connection: Connection) -> str:
         return format_json(connection.options) if connection.options else NOTHING
+
+    @admin.display(description="other options")
+    def other_options(self, connection: Connection) -> str:
+        """Those that only the shell sets."""
+        asked = asked_options(connection.provider)
+        others = {name: value for name, value in connection.options.items() if name not in asked}
+        return format_json(others) if others else NOTHING

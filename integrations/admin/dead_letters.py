@@ -1,15 +1,13 @@
-"""Dead letters by fingerprint: what failed in the same way is mended once, and replayed together."""
+"""Dead letters by fingerprint: what failed in the same way is mended once, and replayed together.
 
-from collections.abc import Iterable
+Below them the effects of which nobody knows whether they arrived: those wait for a person too.
+"""
+
 from dataclasses import dataclass
-from itertools import batched
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlencode
-from uuid import UUID
 
 from django.contrib import messages
-from django.contrib.admin.models import CHANGE, LogEntry
-from django.contrib.auth.models import User
 from django.contrib.postgres.aggregates import ArrayAgg
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Max, Min, QuerySet
@@ -18,104 +16,155 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from integrations.admin.base import BulkButton, confirm, show_page
-from integrations.admin.delivery_buttons import OPERATE
-from integrations.admin.formats import address_of_list, link, show_instant, show_label
-from integrations.jobs import replay_deliveries
-from integrations.models import Delivery
-from integrations.providers import PROVIDERS
+from integrations.admin.formats import address_of_list, link, link_to, name_provider, show_instant, show_label
+from integrations.admin.panels import Panel
+from integrations.admin.replaying import DELIVERIES, EFFECTS, PROMISE, Replayable, replay_and_log
+from integrations.admin.subjects import show_subject
+from integrations.models import Effect
 from integrations.retries import Cause
 
-BATCH = 1000
 # More in one request would outlast it. The receipt says how many are left.
 REPLAYED_AT_ONCE = 10_000
 GROUPS_SHOWN = 200
+UNKNOWN_SHOWN = 50
+WHATS_SHOWN = 3
+KINDS = (DELIVERIES, EFFECTS)
+DEAD = "dead"
+UNKNOWN_NOTE = (
+    "The answer was lost while these were being sent. They are never repeated by themselves: "
+    "look over there whether each arrived, then say so on its page, or send it again."
+)
+UNKNOWN = {"status": Effect.Status.WAITING, "cause": Cause.UNKNOWN_OUTCOME}
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
+    kind: Replayable
     fingerprint: str
     count: int
+    what: str
     connections: str
     cause: SafeString
     error: str
-    first_received: SafeString | str
-    last_received: SafeString | str
+    first: SafeString | str
+    last: SafeString | str
 
     @property
     def list_link(self) -> SafeString:
-        address = address_of_list(Delivery, status__exact=Delivery.Status.DEAD, fingerprint__exact=self.fingerprint)
+        address = address_of_list(self.kind.model, status__exact=DEAD, fingerprint__exact=self.fingerprint)
         return link(address, f"{self.count:,}")
 
     @property
     def replay_address(self) -> str:
-        address = reverse("admin:integrations_delivery_replay_dead_letters")
+        address = reverse(f"admin:integrations_{self.kind.name}_replay_dead_letters")
         return f"{address}?{urlencode({'fingerprint': self.fingerprint})}"
 
 
-def dead_letters() -> QuerySet[Delivery]:
-    return Delivery.objects.filter(status=Delivery.Status.DEAD)
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The groups of one kind, and whether they may be replayed by who looks at them."""
+
+    title: str
+    groups: list[Group]
+    may_replay: bool
+
+    @property
+    def is_cut(self) -> bool:
+        return len(self.groups) == GROUPS_SHOWN
 
 
-def find_groups() -> list[Group]:
+def dead_letters(kind: Replayable) -> QuerySet[Any]:
+    return kind.model.objects.filter(status=DEAD)
+
+
+def find_groups(kind: Replayable) -> list[Group]:
     """The largest groups, in one query."""
     rows = (
-        dead_letters()
+        dead_letters(kind)
         .order_by()
         .values("fingerprint", "cause")
         .annotate(
             count=Count("pk"),
+            whats=ArrayAgg(kind.what, distinct=True),
             slugs=ArrayAgg("connection__slug", distinct=True),
             providers=ArrayAgg("connection__provider", distinct=True),
             example=Max("error"),
-            first=Min("received_at"),
-            last=Max("received_at"),
+            first=Min(kind.since),
+            last=Max(kind.since),
         )
         .order_by("-count", "fingerprint")[:GROUPS_SHOWN]
     )
-    return [make_group(dict(row)) for row in rows]
+    return [make_group(kind, dict(row)) for row in rows]
 
 
-def make_group(row: dict[str, Any]) -> Group:
-    names = [PROVIDERS[key].name if key in PROVIDERS else key for key in row["providers"]]
+def make_group(kind: Replayable, row: dict[str, Any]) -> Group:
+    names = map(name_provider, row["providers"])
+    more = [f"and {len(row['whats']) - WHATS_SHOWN} more"] if len(row["whats"]) > WHATS_SHOWN else []
     return Group(
+        kind=kind,
         fingerprint=row["fingerprint"],
         count=row["count"],
+        what=", ".join([*row["whats"][:WHATS_SHOWN], *more]),
         connections=f"{', '.join(row['slugs'])} ({', '.join(names)})",
         cause=show_label(Cause(row["cause"]).label if row["cause"] else "Unknown", "danger"),
         error=row["example"],
-        first_received=show_instant(row["first"]),
-        last_received=show_instant(row["last"]),
+        first=show_instant(row["first"]),
+        last=show_instant(row["last"]),
     )
 
 
+def show_unknown() -> Panel | None:
+    """The oldest effects that a person has to settle; None where there are none."""
+    waiting = Effect.objects.filter(**UNKNOWN).select_related("connection").defer("connection__credentials")
+    rows = [
+        [
+            link_to(effect, effect.kind),
+            show_subject(effect.subject),
+            effect.connection,
+            effect.attempts,
+            show_instant(effect.created_at),
+        ]
+        for effect in waiting.order_by("id")[:UNKNOWN_SHOWN]
+    ]
+    headers = ["Effect", "Subject", "Connection", "Attempts", "Planned"]
+    filters = {f"{field}__exact": value for field, value in UNKNOWN.items()}
+    links = [link(address_of_list(Effect, **filters), "All")]
+    return Panel("Outcome unknown", headers, rows, links=links, note=UNKNOWN_NOTE) if rows else None
+
+
+def may_see_dead_letters(request: HttpRequest) -> bool:
+    return any(request.user.has_perm(kind.may_view) for kind in KINDS)
+
+
 def list_dead_letters(request: HttpRequest) -> HttpResponse:
-    if not request.user.has_perm("integrations.view_delivery"):
+    if not may_see_dead_letters(request):
         raise PermissionDenied
-    groups = find_groups()
+    sections = [
+        Section(kind.plural.capitalize(), find_groups(kind), request.user.has_perm(kind.may_operate))
+        for kind in KINDS
+        if request.user.has_perm(kind.may_view)
+    ]
+    unknown = show_unknown() if request.user.has_perm(EFFECTS.may_view) else None
     return show_page(
         request,
         "keepsync/dead_letters.html",
         title="Dead letters",
-        groups=groups,
-        total=sum(group.count for group in groups),
-        is_cut=len(groups) == GROUPS_SHOWN,
-        may_replay=request.user.has_perm(OPERATE),
+        sections=[section for section in sections if section.groups],
+        group_count=sum(len(section.groups) for section in sections),
+        total=sum(group.count for section in sections for group in section.groups),
+        panels=[unknown] if unknown else [],
     )
 
 
-def replay_dead_letters(request: HttpRequest) -> HttpResponse:
+def replay_dead_letters(request: HttpRequest, *, kind: Replayable) -> HttpResponse:
     """GET asks, POST replays the group of the parameter `fingerprint`."""
-    if not (request.user.has_perm("integrations.view_delivery") and request.user.has_perm(OPERATE)):
+    if not (request.user.has_perm(kind.may_view) and request.user.has_perm(kind.may_operate)):
         raise PermissionDenied
-    group = dead_letters().filter(fingerprint=request.GET.get("fingerprint", ""))
+    group = dead_letters(kind).filter(fingerprint=request.GET.get("fingerprint", ""))
     back = reverse("admin:integrations_delivery_dead_letters")
     count = group.count()
     if request.method == "POST":
-        ids = list(group.order_by("id").values_list("pk", flat=True)[:REPLAYED_AT_ONCE])
-        done = replay_and_log(request, ids)
-        left = count - len(ids)
-        rest = f" {left:,} are left: replay the group once more." if left else ""
-        messages.success(request, f"{done:,} of {count:,} dead letters are queued.{rest}")
+        messages.success(request, replay_group(request, kind, group, count))
         return HttpResponseRedirect(back)
     if not count:
         messages.info(request, "There are no dead letters in this group any more.")
@@ -123,18 +172,16 @@ def replay_dead_letters(request: HttpRequest) -> HttpResponse:
     now = min(count, REPLAYED_AT_ONCE)
     text = (
         f"{count:,} dead letters failed in this way. "
-        f"{'The first' if now < count else 'All'} {now:,} are worked on again, with a new retry schedule. "
-        "What they did already is not done twice; earlier attempts stay on record."
+        f"{'The first' if now < count else 'All'} {now:,} are worked on again, with a new retry schedule. {PROMISE}"
     )
     return confirm(request, button=BulkButton(f"Replay these {count:,}"), text=text, back=back)
 
 
-def replay_and_log(request: HttpRequest, ids: Iterable[UUID]) -> int:
-    """Replay in batches, each with its jobs and its log. Returns how many were replayed."""
-    done, user = 0, cast(User, request.user)
-    for batch in batched(ids, BATCH):
-        replayed = replay_deliveries(Delivery.objects.filter(pk__in=batch))
-        rows = Delivery.objects.filter(pk__in=replayed).only("delivery_id")
-        LogEntry.objects.log_actions(user.pk, rows, CHANGE, "Replayed")
-        done += len(replayed)
-    return done
+def replay_group(request: HttpRequest, kind: Replayable, group: QuerySet[Any], count: int) -> str:
+    """Replay as many as fit into one request; the receipt."""
+    ids = list(group.order_by("id").values_list("pk", flat=True)[:REPLAYED_AT_ONCE])
+    done = replay_and_log(request, kind, ids)
+    skipped, left = len(ids) - done, count - len(ids)
+    notes = [f"{skipped:,} were not queued: {kind.why_left}."] if skipped else []
+    notes += [f"{left:,} are left: replay the group once more."] if left else []
+    return " ".join([f"{done:,} of {count:,} dead letters are queued.", *notes])

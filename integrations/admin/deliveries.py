@@ -1,21 +1,21 @@
 """Deliveries: what came in, and what became of it. A log: rows are read, and worked on through their buttons."""
 
+from functools import partial
 from typing import Any
-from uuid import UUID
 
-from django.contrib import admin, messages
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib import admin
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.urls import path
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 
-from integrations.admin import delivery_panels  # noqa: F401
-from integrations.admin.base import BulkButton, DetailAdmin, LongListMixin, ReadOnlyMixin, confirm
-from integrations.admin.dead_letters import list_dead_letters, replay_and_log, replay_dead_letters
-from integrations.admin.delivery_buttons import BUTTONS, OPERATE
+from integrations.admin import attempt_panels, delivery_panels  # noqa: F401
+from integrations.admin.base import DetailAdmin, LongListMixin, ReadOnlyMixin
+from integrations.admin.dead_letters import list_dead_letters, replay_dead_letters
+from integrations.admin.delivery_buttons import BUTTONS
 from integrations.admin.filters import InstantRangeFilter, SeenFilter
-from integrations.admin.formats import NOTHING, link_to, show_choice, show_instant
+from integrations.admin.formats import NOTHING, link_to, read_uuid, show_choice, show_instant
+from integrations.admin.replaying import DELIVERIES, ReplayAdmin
 from integrations.models import Connection, Delivery
 
 Status = Delivery.Status
@@ -35,7 +35,7 @@ class EventTypeFilter(SeenFilter):
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(ReadOnlyMixin, LongListMixin, DetailAdmin):
+class DeliveryAdmin(ReadOnlyMixin, LongListMixin, ReplayAdmin, DetailAdmin):
     list_display = (
         "received",
         "connection",
@@ -57,7 +57,7 @@ class DeliveryAdmin(ReadOnlyMixin, LongListMixin, DetailAdmin):
     ordering = ("-id",)
     search_fields = ("id",)
     search_help_text = "Delivery id, event uid, or id"
-    actions = ("replay_selected",)
+    replayable = DELIVERIES
     buttons = BUTTONS
     fieldsets = (
         (
@@ -83,7 +83,11 @@ class DeliveryAdmin(ReadOnlyMixin, LongListMixin, DetailAdmin):
         view = self.admin_site.admin_view
         return [
             path("dead-letters/", view(list_dead_letters), name="integrations_delivery_dead_letters"),
-            path("dead-letters/replay/", view(replay_dead_letters), name="integrations_delivery_replay_dead_letters"),
+            path(
+                "dead-letters/replay/",
+                view(partial(replay_dead_letters, kind=DELIVERIES)),
+                name="integrations_delivery_replay_dead_letters",
+            ),
             *super().get_urls(),
         ]
 
@@ -99,32 +103,6 @@ class DeliveryAdmin(ReadOnlyMixin, LongListMixin, DetailAdmin):
         # The index on delivery ids begins with the connection, and leaves rejected requests out: they have none.
         named = Q(connection__in=list(Connection.objects.values_list("pk", flat=True)), delivery_id=term)
         return queryset.filter((named & ~Q(status=Status.REJECTED)) | Q(subject=term)), False
-
-    def has_operate_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm(OPERATE)
-
-    @admin.action(description="Replay the selected deliveries", permissions=["operate"])
-    def replay_selected(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> HttpResponse | None:
-        ids = list(queryset.values_list("pk", flat=True))
-        if "confirmed" in request.POST:
-            done = replay_and_log(request, ids)
-            left = len(ids) - done
-            rest = f" {left} were left as they are: their state allows no replay." if left else ""
-            level = messages.SUCCESS if done else messages.WARNING
-            messages.add_message(request, level, f"{done} of {len(ids)} deliveries are queued.{rest}")
-            return None
-        return confirm(
-            request,
-            button=BulkButton(f"Replay {len(ids)}"),
-            text=f"{len(ids)} deliveries are worked on again, with a new retry schedule, where their state allows it. "
-            "What they did already is not done twice; earlier attempts stay on record.",
-            back=request.get_full_path(),
-            hidden=[
-                ("action", "replay_selected"),
-                ("confirmed", "yes"),
-                *((ACTION_CHECKBOX_NAME, key) for key in ids),
-            ],
-        )
 
     @admin.display(description="received")
     def received(self, delivery: Delivery) -> str:
@@ -157,10 +135,3 @@ class DeliveryAdmin(ReadOnlyMixin, LongListMixin, DetailAdmin):
     @admin.display(description="notes")
     def notes_shown(self, delivery: Delivery) -> str:
         return "\n".join(map(str, delivery.notes)) or NOTHING
-
-
-def read_uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

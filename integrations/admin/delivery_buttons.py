@@ -2,14 +2,12 @@
 
 from typing import Any
 
-from django import forms
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from unfold.enums import ActionVariant
-from unfold.widgets import UnfoldAdminTextareaWidget
 
 from integrations import deliveries, intake
-from integrations.admin.base import Button, ButtonForm, show_page
+from integrations.admin.base import Button, ReasonForm, show_page
 from integrations.admin.formats import address_of, format_json
 from integrations.exceptions import MalformedError, StateError
 from integrations.jobs import queue_deliveries, replay_deliveries
@@ -19,14 +17,6 @@ from integrations.providers.json_body import parse_json
 Status = Delivery.Status
 OPERATE = "integrations.operate_delivery"
 REVEAL = "integrations.reveal_delivery"
-
-
-class DiscardForm(ButtonForm):
-    reason = forms.CharField(
-        max_length=500,
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
-        help_text="Why it is not needed. It is kept with the delivery: name no person.",
-    )
 
 
 def replay_one(request: HttpRequest, delivery: Delivery, values: dict[str, Any]) -> str:
@@ -100,7 +90,7 @@ BUTTONS = [
         permission=OPERATE,
         explain=lambda row: "The delivery is closed and not worked on any more. It stays on record, with your reason.",
         fits=lambda row: row.status in deliveries.DISCARDABLE,
-        form=DiscardForm,
+        form=ReasonForm,
         run=discard,
         log="Discarded",
         variant=ActionVariant.DANGER,

@@ -1,59 +1,21 @@
-"""What a delivery's page shows below its facts: its attempts, and its payload and headers, redacted."""
+"""What a delivery's page shows below its facts and attempts: what it led to, its payload and its headers, redacted."""
 
 from django.http import HttpRequest
 
-from integrations.admin.formats import NOTHING, format_json, show_choice, show_folded, show_instant
+from integrations.admin.effect_panels import list_effects
+from integrations.admin.formats import format_json
 from integrations.admin.panels import Panel, panel_on
 from integrations.exceptions import KeepsyncError, MalformedError
-from integrations.models import Attempt, Delivery
+from integrations.models import Delivery, Effect
 from integrations.privacy.encryption import UnreadableValueError
 from integrations.privacy.redaction import redact, redact_headers
 from integrations.providers import get_provider
 from integrations.providers.json_body import parse_json
 
-Outcome = Attempt.Outcome
-OUTCOME_VARIANTS = {
-    Outcome.RUNNING: "info",
-    Outcome.SUCCEEDED: "success",
-    Outcome.FAILED: "danger",
-    Outcome.ABANDONED: "warning",
-}
-ATTEMPTS_SHOWN = 100
-
 
 @panel_on(Delivery)
-def show_attempts(request: HttpRequest, delivery: Delivery) -> Panel:
-    tries = delivery.tries.order_by("-id")[:ATTEMPTS_SHOWN]
-    return Panel(
-        "Attempts",
-        headers=["No.", "Outcome", "Cause", "Error", "Worker", "Started", "Took"],
-        rows=[
-            [
-                attempt.number,
-                show_choice(attempt, "outcome", OUTCOME_VARIANTS),
-                attempt.get_cause_display() or NOTHING,
-                show_error(attempt),
-                attempt.worker,
-                show_instant(attempt.started_at),
-                show_duration(attempt),
-            ]
-            for attempt in tries
-        ],
-        empty="It has not been worked on.",
-    )
-
-
-def show_error(attempt: Attempt) -> str:
-    if attempt.trace is None:
-        return attempt.error or NOTHING
-    return show_folded(attempt.error, format_json(attempt.trace))
-
-
-def show_duration(attempt: Attempt) -> str:
-    if attempt.finished_at is None:
-        return NOTHING
-    seconds = (attempt.finished_at - attempt.started_at).total_seconds()
-    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
+def show_effects(request: HttpRequest, delivery: Delivery) -> Panel:
+    return list_effects(Effect.objects.filter(delivery_id=delivery.pk), empty="It has led to nothing outside.")
 
 
 @panel_on(Delivery)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from django.db.models import Model
 from django.template.loader import render_to_string
@@ -13,6 +14,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince, timeuntil
+
+from integrations.providers import PROVIDERS
 
 NOTHING = "-"
 
@@ -51,6 +54,12 @@ def show_choice(row: Model, field: str, variants: Mapping[Any, str]) -> SafeStri
     return show_label(getattr(row, f"get_{field}_display")(), variants.get(value, ""))
 
 
+def name_provider(key: str) -> str:
+    """A provider's name, also of one that this version does not know."""
+    known = PROVIDERS.get(key)
+    return known.name if known else key
+
+
 def link_to(row: Model, text: object = None) -> SafeString:
     """A link to the row's page in the admin."""
     return link(address_of(row), text if text is not None else row)
@@ -81,3 +90,11 @@ def show_folded(summary: str, text: str) -> SafeString:
 
 def format_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def read_uuid(text: str) -> UUID | None:
+    """What somebody typed into a search, as an id; None where it is none."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -7,10 +7,10 @@ import time_machine
 from django.contrib.auth.models import User
 from django.test import Client
 
-from bookings.models import Calendar, Meeting
-from integrations.models import Connection
-from tests.factories import make_payload, read_sample, receive
-from tests.integrations.admin.support import get_page, list_address, page_address, sign_in
+from bookings.models import Calendar, Invitation, Meeting, MeetingLink, Payment
+from integrations.models import Connection, Effect
+from tests.factories import make_connection, make_payload, read_sample, receive
+from tests.integrations.admin.support import get_page, list_address, make_effect, page_address, sign_in
 
 ADDRESS = "/admin/bookings/meeting/"
 
@@ -48,7 +48,13 @@ def test_the_page_needs_as_many_queries_for_thirty_deliveries_as_for_two(
     meeting = book(0)
     for version in range(2, count + 2):
         receive(make_payload(f"dlv_v{version}", "event.updated", id="ev_0", uid="uid_0", version=version))
-    with django_assert_max_num_queries(12):
+        make_effect(calendar_live, subject=f"meeting:{meeting.pk}")
+        invitation = Invitation.objects.create(meeting=meeting, attendee_id=f"att_{version}")
+        make_effect(calendar_live, subject=f"invitation:{invitation.pk}")
+        Payment.objects.create(meeting=meeting, session_id=f"cs_{version}", connection=calendar_live)
+        there = make_connection(f"crm-{version}")
+        MeetingLink.objects.create(meeting=meeting, connection=there, external_id="1")
+    with django_assert_max_num_queries(17):
         page = get_page(admin_client, page_address(meeting))
 
     assert f"dlv_v{count + 1}" in page
@@ -109,6 +115,10 @@ def test_the_page_shows_attendees_payment_and_the_deliveries_that_made_it(
 def test_the_join_link_is_only_said_to_be_set(calendar_live: Connection, admin_client: Client) -> None:
     meeting = book(0, join_url="https://zoom.example/j/123?pwd=secret")
     receive(make_payload("dlv_v2", id="ev_0", uid="uid_0", version=2, join_url="https://zoom.example/j/456"))
+
+    Meeting.objects.update(made_join_url="https://zoom.example/made")
+    meeting.made_join_url = "https://zoom.example/made/2"
+    meeting.save()
 
     assert "Is set" in get_page(admin_client, page_address(meeting))
     for page in ("change", "history"):
@@ -180,3 +190,65 @@ def test_the_list_of_calendars_needs_as_many_queries_for_thirty_as_for_two(
         page = get_page(admin_client, list_address(Calendar))
 
     assert "Calendar 1" in page
+
+
+# --- What the automations did -----------------------------------------------------------------------------------------
+
+
+def test_the_page_shows_records_elsewhere_invitations_and_effects(
+    calendar_live: Connection, admin_client: Client
+) -> None:
+    meeting = book(0)
+    zoom, hubspot = make_connection("zoom", provider="zoom"), make_connection("hubspot", provider="hubspot")
+    MeetingLink.objects.create(meeting=meeting, connection=zoom, external_id="8601", is_gone=True)
+    MeetingLink.objects.create(meeting=meeting, connection=hubspot, external_id="hs_77")
+    invitation = Invitation.objects.create(
+        meeting=meeting, attendee_id="att_0", full_name="Zoë Okafor", registrant_id="reg_1",
+        join_url="https://zoom.example/personal",
+    )  # fmt: skip
+    about_it = make_effect(zoom, kind="zoom.meeting", subject=f"meeting:{meeting.pk}")
+    about_them = make_effect(zoom, kind="zoom.registrant", subject=f"invitation:{invitation.pk}")
+    other = make_effect(zoom, subject="meeting:another")
+    page = get_page(admin_client, page_address(meeting))
+
+    for shown in ("8601", "Deleted there", "hs_77", "reg_1", page_address(about_it), page_address(about_them)):
+        assert shown in page
+    for hidden in (page_address(other), "zoom.example"):
+        assert hidden not in page
+
+
+def test_the_link_that_keepsync_made_is_said_to_be_its_own(calendar_live: Connection, admin_client: Client) -> None:
+    meeting = book(0)
+    Meeting.objects.update(made_join_url="https://zoom.example/made")
+
+    assert "Is set, by Keepsync" in get_page(admin_client, page_address(meeting))
+
+
+def test_effects_lead_to_the_meeting_and_the_invitations_meeting(
+    calendar_live: Connection, admin_client: Client
+) -> None:
+    meeting = book(0)
+    invitation = Invitation.objects.create(meeting=meeting, attendee_id="att_0")
+    about_it = make_effect(calendar_live, subject=f"meeting:{meeting.pk}")
+    about_them = make_effect(calendar_live, subject=f"invitation:{invitation.pk}")
+    leads_on = f"{ADDRESS}of-invitation/{invitation.pk}/"
+
+    assert f'href="{page_address(meeting)}"' in get_page(admin_client, page_address(about_it))
+    assert f'href="{leads_on}"' in get_page(admin_client, page_address(about_them))
+    assert admin_client.get(leads_on)["Location"] == page_address(meeting)
+    assert sign_in().get(leads_on).status_code == 403
+
+
+@pytest.mark.parametrize("key", ["01890000-0000-7000-8000-000000000000", "7", "x/y"])
+def test_an_invitation_that_is_not_there_leads_nowhere(key: str, admin_client: Client, db: None) -> None:
+    assert admin_client.get(f"{ADDRESS}of-invitation/{key}/").status_code == 404
+
+
+def test_a_booking_leads_to_effects_that_name_its_delivery(calendar_live: Connection, admin_client: Client) -> None:
+    make_connection("slack", provider="slack")
+    delivery = receive(read_sample("event_created"))
+    effect = Effect.objects.get(kind="slack.message")
+
+    assert page_address(effect) in get_page(admin_client, page_address(delivery))
+    assert page_address(delivery) in get_page(admin_client, page_address(effect))
+    assert page_address(effect) in get_page(admin_client, page_address(Meeting.objects.get()))

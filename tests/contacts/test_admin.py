@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
 from django.test import Client
+from django_q.models import OrmQ
 
-from contacts.models import CandidatePair, Contact, Identifier
-from integrations.models import Connection
-from tests.factories import make_payload, receive
-from tests.integrations.admin.support import get_page, page_address, sign_in
+from contacts.models import CandidatePair, Contact, ContactLink, Identifier
+from integrations.models import Connection, Effect, Pair
+from tests.factories import make_connection, make_payload, receive
+from tests.integrations.admin.support import get_page, make_effect, page_address, sign_in
 
 ADDRESS = "/admin/contacts/contact/"
 PAIRS = "/admin/contacts/candidatepair/"
@@ -62,7 +64,9 @@ def test_the_page_needs_as_many_queries_for_thirty_meetings_as_for_two(
 ) -> None:
     for number in range(count):
         contact = meet(number, "Zoë Okafor", id="att_1", email="zoe@example.com")
-    with django_assert_max_num_queries(16):
+        make_effect(calendar_live, subject=f"contact:{contact.pk}")
+        ContactLink.objects.create(contact=contact, connection=make_connection(f"crm-{number}"), external_id="1")
+    with django_assert_max_num_queries(18):
         get_page(admin_client, page_address(contact))
 
 
@@ -190,7 +194,7 @@ def test_the_page_shows_identifiers_meetings_and_open_pairs(calendar_live: Conne
 
 def test_history_says_which_delivery_or_user_made_each_change(calendar_live: Connection, admin_client: Client) -> None:
     contact = meet(0, "Zoë Okafor")
-    made_by = contact.history.get().delivery_id
+    made_by = contact.history.earliest().delivery_id
     edit(admin_client, contact, full_name="Zoë Blanc")
     page = get_page(admin_client, page_address(contact, "history"))
 
@@ -232,3 +236,62 @@ def test_pairs_are_read_only_for_now(admin_client: Client) -> None:
 
     assert "To review" in get_page(admin_client, page_address(pair))
     assert admin_client.post(page_address(pair), {"status": "distinct"}).status_code == 403
+
+
+# --- At CRMs ----------------------------------------------------------------------------------------------------------
+
+
+def pair_with_hubspot(calendar_live: Connection) -> Connection:
+    hubspot = make_connection("hubspot", provider="hubspot")
+    Pair.objects.create(calendar=calendar_live, crm=hubspot, pattern="in")
+    return hubspot
+
+
+def test_the_page_shows_links_and_effects(calendar_live: Connection, admin_client: Client) -> None:
+    hubspot, contact = pair_with_hubspot(calendar_live), meet(0, "Zoë Okafor")
+    ContactLink.objects.create(contact=contact, connection=hubspot, external_id="hs_501")
+    effect = Effect.objects.get(kind="contact.upsert")
+    other = make_effect(hubspot)
+    page = get_page(admin_client, page_address(contact))
+
+    for shown in ("hs_501", page_address(hubspot), page_address(effect), "contact.upsert", "Pending"):
+        assert shown in page
+    assert page_address(other) not in page
+
+
+def test_an_effects_subject_leads_to_the_contact(calendar_live: Connection, admin_client: Client) -> None:
+    pair_with_hubspot(calendar_live)
+    contact = meet(0, "Zoë Okafor")
+    page = get_page(admin_client, page_address(Effect.objects.get(kind="contact.upsert")))
+
+    assert f'href="{page_address(contact)}"' in page
+    assert "Okafor" not in page
+
+
+def test_an_edit_is_brought_to_the_crms_where_the_contact_is(calendar_live: Connection, admin_client: Client) -> None:
+    contact = meet(0, "Zoë Okafor")
+    hubspot, elsewhere = pair_with_hubspot(calendar_live), make_connection("unpaired", provider="hubspot")
+    for connection in (hubspot, elsewhere):
+        ContactLink.objects.create(contact=contact, connection=connection, external_id="hs_501")
+    edit(admin_client, contact, lead_status="qualified")
+
+    effect = Effect.objects.get()
+    assert (effect.connection, effect.kind, effect.subject) == (hubspot, "contact.upsert", f"contact:{contact.pk}")
+    assert (hubspot.pk,) in [row.task["args"] for row in OrmQ.objects.all()]
+
+
+def test_an_edit_of_a_contact_that_is_at_no_crm_goes_nowhere(calendar_live: Connection, admin_client: Client) -> None:
+    contact = meet(0, "Zoë Okafor")
+    pair_with_hubspot(calendar_live)
+    edit(admin_client, contact, lead_status="qualified")
+
+    assert not Effect.objects.exists()
+
+
+def test_the_owner_is_chosen_and_shown(calendar_live: Connection, admin_client: Client, admin_user: User) -> None:
+    contact = meet(0, "Zoë Okafor")
+    edit(admin_client, contact, owner=str(admin_user.pk))
+    contact.refresh_from_db()
+
+    assert contact.owner == admin_user
+    assert f'<option value="{admin_user.pk}" selected>' in get_page(admin_client, page_address(contact))

@@ -1,4 +1,4 @@
-"""What the admin's tests share: people with few permissions, and pages."""
+"""What the admin's tests share: people with few permissions, pages, and effects."""
 
 from typing import Any
 
@@ -6,6 +6,10 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
+from uuid_utils.compat import uuid7
+
+from integrations.models import Connection, Effect
 
 
 def sign_in(*permissions: str) -> Client:
@@ -17,6 +21,19 @@ def sign_in(*permissions: str) -> Client:
     client = Client()
     client.force_login(user)
     return client
+
+
+def make_effect(connection: Connection, **fields: Any) -> Effect:
+    """A planned effect, as `effects.plan` would have made it."""
+    values = {
+        "connection": connection,
+        "kind": "contact.upsert",
+        "subject": f"contact:{uuid7()}",
+        "idempotency_key": str(uuid7()),
+        "is_state": False,
+        "due_at": timezone.now(),
+    }
+    return Effect.objects.create(**{**values, **fields})
 
 
 def list_address(model: Any) -> str:

@@ -1,20 +1,34 @@
 """Connections in the admin: added, their secrets shown once, and what the buttons do."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import responses
 from django.test import Client
+from django.utils import timezone
+from django.utils.html import escape
 from django_q.models import OrmQ
 
 from integrations.connections import add_secret
-from integrations.models import Connection, WebhookSecret
+from integrations.mappings import fill_defaults
+from integrations.models import Connection, Drain, Effect, WebhookSecret
+from integrations.providers import PROVIDERS
 from tests.factories import SECRET, make_connection, make_delivery, make_payload, post_webhook
-from tests.integrations.admin.support import get_page, page_address, press, read_log, read_messages, sign_in
+from tests.integrations.admin.support import (
+    get_page,
+    list_address,
+    make_effect,
+    page_address,
+    press,
+    read_log,
+    read_messages,
+    sign_in,
+)
 
 ADDRESS = "/admin/integrations/connection/"
-BUTTONS = ["test", "pause", "resume", "disable", "add_secret", "retire_secret"]
+BUTTONS = ["test", "pause", "resume", "disable", "set_credentials", "add_secret", "retire_secret"]
 VIEW = "integrations.view_connection"
 
 
@@ -236,3 +250,136 @@ def test_history_names_the_user_and_reverts_nothing(calendar_live: Connection, a
     for shown in ("admin", "active", "paused", "A command or a job"):
         assert shown in page
     assert admin_client.post(f"{page_address(calendar_live, 'history')}{version}/").status_code == 403
+
+
+# --- What goes out ----------------------------------------------------------------------------------------------------
+
+
+def test_a_connection_that_needs_reauthorisation_says_so_and_can_be_resumed(
+    calendar_live: Connection, admin_client: Client
+) -> None:
+    Connection.objects.update(status="needs_reauthorisation")
+    effect = make_effect(calendar_live, status="waiting", cause="reauthorise")
+
+    assert "Needs reauthorisation" in get_page(admin_client, page_address(calendar_live))
+    assert "Its credentials were refused" in get_page(admin_client, page_address(calendar_live, "resume"))
+
+    press(admin_client, calendar_live, "resume")
+    effect.refresh_from_db()
+    assert (Connection.objects.get().status, effect.status) == ("active", "pending")
+    assert [row.task["args"] for row in OrmQ.objects.all()] == [(calendar_live.pk,)]
+
+
+def test_nothing_outgoing_is_shown_where_nothing_ever_went_out(calendar_live: Connection, admin_client: Client) -> None:
+    assert "Outgoing" not in get_page(admin_client, page_address(calendar_live))
+
+
+def test_the_page_shows_how_the_way_out_stands(admin_client: Client, db: None) -> None:
+    slack = make_connection("slack", provider="slack")
+    now = timezone.now()
+    Drain.objects.create(
+        connection=slack, held_until=now + timedelta(seconds=90), hold_cause="rate_limited", failures=4,
+        calls_left=-0.5, counted_at=now,
+    )  # fmt: skip
+    for status in ("pending", "pending", "waiting", "dead", "succeeded"):
+        make_effect(slack, status=status)
+    page = " ".join(get_page(admin_client, page_address(slack)).split())
+
+    for shown in ("Rate-limited: nothing goes out until", "in 1 minute", ">4<", "0 of 3 at", "1 a second come back"):
+        assert shown in page
+    waiting = escape(f"{list_address(Effect)}?connection__id__exact={slack.pk}&status__exact=waiting")
+    assert f'href="{waiting}"' in page
+    for shown in (">2 pending<", ">1 waiting<", ">1 dead<"):
+        assert shown in page
+    assert "1 succeeded" not in page
+
+
+@pytest.mark.parametrize("count", [2, 30])
+def test_the_page_needs_as_many_queries_for_thirty_effects_as_for_two(
+    count: int, admin_client: Client, db: None, django_assert_max_num_queries: Any
+) -> None:
+    hubspot = make_connection("hubspot", provider="hubspot")
+    fill_defaults(hubspot)
+    for number in range(count):
+        make_effect(hubspot, status="pending" if number % 2 else "dead")
+    with django_assert_max_num_queries(12):
+        get_page(admin_client, page_address(hubspot))
+
+
+def test_a_rest_that_is_over_is_none(admin_client: Client, db: None) -> None:
+    slack = make_connection("slack", provider="slack")
+    Drain.objects.create(connection=slack, held_until=timezone.now(), hold_cause="transient")
+    page = " ".join(get_page(admin_client, page_address(slack)).split())
+
+    assert "nothing goes out until" not in page
+    assert "None is open." in page
+
+
+# --- Options ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_new_connection_takes_what_its_provider_asks_for(admin_client: Client, db: None) -> None:
+    """Also where the page's hidden fields hold something for another one."""
+    response = add(
+        admin_client, provider="slack", slug="slack", bot_token="xoxb-1", channel="#sales", api_key="sk_1",
+        from_address="a@b.example",
+    )  # fmt: skip
+    connection = Connection.objects.get()
+
+    assert connection.credentials == {"bot_token": "xoxb-1"}
+    assert connection.options == {"channel": "#sales"}
+    assert response["Location"] == page_address(connection)
+
+
+@pytest.mark.parametrize("name", ["access_token", "api_key", "bot_token", "webhook_url"])
+def test_a_credential_that_no_header_could_hold_is_refused(name: str, admin_client: Client, db: None) -> None:
+    response = add(admin_client, **{name: "töken with spaces"})
+
+    assert "without spaces or line breaks" in response.content.decode()
+    assert "töken" not in response.content.decode()
+    assert not Connection.objects.exists()
+
+
+def test_options_are_changed_and_the_others_stay(admin_client: Client, db: None) -> None:
+    slack = make_connection("slack", provider="slack", options={"channel": "#old", "account_id": "T1"})
+    assert 'value="#old"' in get_page(admin_client, page_address(slack))
+
+    assert "&quot;account_id&quot;: &quot;T1&quot;" in get_page(admin_client, page_address(slack))
+    admin_client.post(page_address(slack), {"channel": "#new", "user_id": "of Zoom"})
+    assert Connection.objects.get().options == {"channel": "#new", "account_id": "T1"}
+    admin_client.post(page_address(slack), {"channel": ""})
+    assert Connection.objects.get().options == {"account_id": "T1"}
+
+
+def test_letters_are_turned_off_and_on_again(calendar_live: Connection, admin_client: Client) -> None:
+    admin_client.post(page_address(calendar_live), {"send_emails": "0", "default_region": "FR"})
+    assert Connection.objects.get().options == {"send_emails": "0"}
+
+    admin_client.post(page_address(calendar_live), {"send_emails": "", "default_region": "FR"})
+    assert Connection.objects.get().options == {}
+
+
+def test_a_viewer_sees_the_options_and_changes_none(admin_client: Client, db: None) -> None:
+    slack = make_connection("slack", provider="slack", options={"channel": "#sales"})
+    viewer = sign_in(VIEW)
+
+    assert "#sales" in get_page(viewer, page_address(slack))
+    assert viewer.post(page_address(slack), {"channel": "#x"}).status_code == 403
+
+
+@pytest.mark.parametrize("provider", sorted(PROVIDERS))
+def test_every_providers_connection_has_a_page(provider: str, admin_client: Client, db: None) -> None:
+    connection = make_connection("one", provider=provider)
+
+    assert f"/webhooks/{connection.slug}/" in get_page(admin_client, page_address(connection)) or provider in (
+        "slack",
+        "email",
+    )
+
+
+def test_a_provider_that_sends_no_webhooks_has_no_secrets_to_show(admin_client: Client, db: None) -> None:
+    slack = make_connection("slack", provider="slack")
+    page = get_page(admin_client, page_address(slack))
+
+    assert "Webhook secrets" not in page
+    assert "does not fit" in read_messages(press(admin_client, slack, "add_secret"))

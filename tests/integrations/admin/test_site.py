@@ -19,10 +19,17 @@ LISTS = [
     "/admin/integrations/connection/",
     "/admin/integrations/delivery/",
     "/admin/integrations/delivery/dead-letters/",
+    "/admin/integrations/effect/",
+    "/admin/integrations/pair/",
+    "/admin/integrations/fieldmapping/",
     "/admin/contacts/contact/",
     "/admin/contacts/candidatepair/",
+    "/admin/contacts/scorerule/",
+    "/admin/contacts/poolmember/",
     "/admin/bookings/meeting/",
     "/admin/bookings/calendar/",
+    "/admin/bookings/payment/",
+    "/admin/bookings/price/",
     "/admin/auth/user/",
     "/admin/auth/group/",
     "/admin/authtoken/tokenproxy/",
@@ -62,6 +69,30 @@ def test_the_navigation_shows_what_one_may_see(rf: Any, db: None) -> None:
     request.user = User.objects.get()
 
     assert links(request) == ["/admin/contacts/contact/"]
+
+
+@pytest.mark.parametrize("model", ["delivery", "effect"])
+def test_dead_letters_are_shown_to_who_may_see_either_kind(model: str, rf: Any, db: None) -> None:
+    request = rf.get("/admin/")
+    sign_in(f"integrations.view_{model}")
+    request.user = User.objects.get()
+
+    assert "/admin/integrations/delivery/dead-letters/" in links(request)
+
+
+@pytest.mark.parametrize(
+    ("address", "entry"),
+    [
+        ("/admin/integrations/delivery/", "Deliveries"),
+        ("/admin/integrations/delivery/dead-letters/", "Dead letters"),
+        ("/admin/integrations/effect/", "Effects"),
+    ],
+)
+def test_the_navigation_marks_one_entry(address: str, entry: str, admin_client: Client) -> None:
+    groups = admin_client.get(address).context["sidebar_navigation"]
+    marked = [item["title"] for group in groups for item in group["items"] if item["active"]]
+
+    assert marked == [entry]
 
 
 def test_logging_in_leads_to_the_admin(admin_user: User) -> None:
