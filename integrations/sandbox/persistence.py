@@ -24,6 +24,11 @@ class StateFile:
         self._lock = threading.Lock()
         self._sections = self._read()
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether save() has a file to write to; without one there is no need to encode anything."""
+        return self._path is not None
+
     def load(self, section: str) -> Any | None:
         """The section's JSON value as saved last, or None where there is none."""
         with self._lock:
@@ -87,6 +92,8 @@ def decode(kind: Any, value: Any) -> Any:
         return datetime.fromisoformat(value)
     if origin is tuple:
         return tuple(decode(arguments[0], item) for item in value)
+    if origin is list:
+        return [decode(arguments[0], item) for item in value]
     if origin is dict:
         return {key: decode(arguments[1], item) for key, item in value.items()}
     if kind is Any or origin is Literal or isinstance(value, kind):

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
+from integrations.sandbox.signing import SCHEMES, Endpoint
+
 HERE = Path(__file__).resolve().parent
 
 
@@ -21,12 +23,33 @@ def read_factor(name: str, default: float) -> float:
     return value
 
 
+def read_endpoint(prefix: str) -> Endpoint | None:
+    """The webhook endpoint from <prefix>WEBHOOK_URL and _SECRET, None without a URL; a URL needs its secret."""
+    url = os.environ.get(f"{prefix}WEBHOOK_URL", "").strip()
+    secret = os.environ.get(f"{prefix}WEBHOOK_SECRET", "").strip()
+    if url and not secret:
+        raise ImproperlyConfigured(f"{prefix}WEBHOOK_URL is set, so {prefix}WEBHOOK_SECRET must be set too.")
+    return Endpoint(url, secret) if url else None
+
+
+def read_port(name: str) -> int | None:
+    """A port from the environment, None where it is not set; 0 takes a free one."""
+    raw = os.environ.get(name, "").strip()
+    if not raw:
+        return None
+    if not raw.isdecimal() or int(raw) > 65535:
+        raise ImproperlyConfigured(f"{name} must be a port from 0 to 65535, not {raw!r}.")
+    return int(raw)
+
+
 WEBHOOK_URL = os.environ.get("SANDBOX_WEBHOOK_URL", "").strip()
 WEBHOOK_SECRET = os.environ.get("SANDBOX_WEBHOOK_SECRET", "").strip()
 if WEBHOOK_URL and not WEBHOOK_SECRET:
     raise ImproperlyConfigured("SANDBOX_WEBHOOK_URL is set, so SANDBOX_WEBHOOK_SECRET must be set too.")
+ENDPOINTS = {name: read_endpoint(f"SANDBOX_{name.upper()}_") for name in SCHEMES}
 ACCESS_TOKEN = os.environ.get("SANDBOX_ACCESS_TOKEN", "").strip() or "sandbox-access-token"
 STATE_PATH = Path(raw) if (raw := os.environ.get("SANDBOX_STATE", "").strip()) else None
+SMTP_PORT = read_port("SANDBOX_SMTP_PORT")
 RETRY_FACTOR = read_factor("SANDBOX_RETRY_FACTOR", 0.02)
 
 SECRET_KEY = secrets.token_urlsafe(50)

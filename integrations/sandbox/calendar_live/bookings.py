@@ -1,8 +1,9 @@
 """What a customer can do: see open slots, book, move, cancel, accept and decline."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from integrations.sandbox.calendar_live.catalog import CALENDARS, EVENT_TYPES, MARKETING_TEXT
@@ -18,7 +19,7 @@ from integrations.sandbox.calendar_live.events import (
     set_response,
 )
 from integrations.sandbox.calendar_live.exceptions import InvalidInputError, NotFoundError, SlotTakenError
-from integrations.sandbox.calendar_live.records import Answer, Attendee, Consent, Event, EventType, Response
+from integrations.sandbox.calendar_live.records import Answer, Attendee, Consent, Event, EventType, Response, Ticket
 from integrations.sandbox.calendar_live.schedule import Interval, slots
 from integrations.sandbox.calendar_live.world import Moment
 
@@ -54,9 +55,9 @@ def open_slots(
     taken = busy(moment, event_type.calendar_id, window, ignoring=ignoring)
     places: dict[Interval, int] = {}
     for slot in _offered(event_type, window):
-        group = _group_at(moment, event_type, slot.start)
+        group = group_at(moment, event_type, slot.start)
         if group is not None and group.id not in ignoring:
-            places[slot] = event_type.capacity - len(group.attendees)
+            places[slot] = event_type.capacity - places_taken(moment, group)
         elif not any(interval.overlaps(slot) for interval in taken):
             places[slot] = event_type.capacity
     return {slot: left for slot, left in places.items() if left > 0}
@@ -65,14 +66,15 @@ def open_slots(
 def book(moment: Moment, event_type: EventType, start: datetime, guest: Guest) -> Event:
     """Book a slot: a new event, or one more attendee of the group that meets then.
 
+    What calendar.live sells is booked by payments.book_paid() instead.
     A group's `answers` are those of the booking made last. Raises InvalidInputError where no such slot is offered, or
     the guest is in the group already; SlotTakenError where it is occupied or full.
     """
-    slot = _require_offered(moment, event_type, start)
-    attendee = _new_attendee(moment, guest)
-    group = _group_at(moment, event_type, start)
+    slot = require_offered(moment, event_type, start)
+    attendee = new_attendee(moment, guest)
+    group = group_at(moment, event_type, start)
     if group is None:
-        return _start_event(moment, event_type, slot, attendee, guest.answers)
+        return start_event(moment, event_type, slot, attendee, guest.answers)
     return _join(moment, group, attendee, guest.answers or group.answers)
 
 
@@ -80,25 +82,29 @@ def reschedule(moment: Moment, event: Event, start: datetime, attendee: Attendee
     """Move the event, or one attendee of a group, to another slot; the event at the new slot is returned."""
     _require_live(event)
     event_type = event_type_of(event)
-    slot = _require_offered(moment, event_type, start)
+    if event.payment is not None and len(event.attendees) > 1:
+        raise InvalidInputError("A paid place can't be moved: please cancel it, and book another one.")
+    slot = require_offered(moment, event_type, start)
     if slot.start == event.start:
         raise InvalidInputError("That is the time you have already. Please choose another one.", field="slot")
-    group = _group_at(moment, event_type, start)
+    group = group_at(moment, event_type, start)
     is_alone = len(event.attendees) == 1 and group is None
+    if event.payment is not None and not is_alone:
+        raise InvalidInputError("A paid place can't be moved to another group: please choose another time.")
     if attendee is None or event_type.capacity == 1 or is_alone:
         require_free(moment, event.calendar_id, [slot], ignoring={event.id})
         return change_event(moment, event, start=slot.start, end=slot.end)
     if group is not None:
         moved = _join(moment, group, attendee, group.answers)
     else:
-        moved = _start_event(moment, event_type, slot, attendee, event.answers)
-    _leave(moment, event, attendee)
+        moved = start_event(moment, event_type, slot, attendee, event.answers)
+    leave(moment, event, attendee)
     return moved
 
 
 def cancel(moment: Moment, event: Event, attendee: Attendee | None = None) -> Event:
     """Cancel the event; of a group, only the attendee's place where one is named. Repeating it is harmless."""
-    return cancel_event(moment, event) if attendee is None else _leave(moment, event, attendee)
+    return cancel_event(moment, event) if attendee is None else leave(moment, event, attendee)
 
 
 def respond(moment: Moment, event: Event, attendee: Attendee, response: Response) -> Event:
@@ -122,7 +128,7 @@ def _offered(event_type: EventType, window: Interval) -> list[Interval]:
     return slots(zone, window, timedelta(minutes=event_type.duration_min))
 
 
-def _require_offered(moment: Moment, event_type: EventType, start: datetime) -> Interval:
+def require_offered(moment: Moment, event_type: EventType, start: datetime) -> Interval:
     for slot in _offered(event_type, Interval(moment.second, moment.second + BOOKABLE_AHEAD)):
         if slot.start == start:
             return slot
@@ -134,7 +140,7 @@ def _require_live(event: Event) -> None:
         raise InvalidInputError("This booking is cancelled and can't be changed any more.")
 
 
-def _group_at(moment: Moment, event_type: EventType, start: datetime) -> Event | None:
+def group_at(moment: Moment, event_type: EventType, start: datetime) -> Event | None:
     if event_type.capacity == 1:
         return None
     for event in moment.state.events.values():
@@ -143,7 +149,7 @@ def _group_at(moment: Moment, event_type: EventType, start: datetime) -> Event |
     return None
 
 
-def _new_attendee(moment: Moment, guest: Guest) -> Attendee:
+def new_attendee(moment: Moment, guest: Guest) -> Attendee:
     return Attendee(
         id=attendee_id(moment, guest.email),
         email=guest.email,
@@ -156,9 +162,15 @@ def _new_attendee(moment: Moment, guest: Guest) -> Attendee:
     )
 
 
-def _start_event(
-    moment: Moment, event_type: EventType, slot: Interval, attendee: Attendee, answers: tuple[Answer, ...]
+def start_event(
+    moment: Moment,
+    event_type: EventType,
+    slot: Interval,
+    attendee: Attendee,
+    answers: tuple[Answer, ...],
+    **fields: Any,
 ) -> Event:
+    """A new event with one attendee; `fields` override the usual values. Raises SlotTakenError."""
     require_free(moment, event_type.calendar_id, [slot])
     event = Event(
         id=new_event_id(),
@@ -175,19 +187,41 @@ def _start_event(
         attendees=(attendee,),
         answers=answers,
     )
-    return add_event(moment, event)
+    return add_event(moment, replace(event, **fields))
 
 
-def _join(moment: Moment, group: Event, attendee: Attendee, answers: tuple[Answer, ...]) -> Event:
-    if any(member.id == attendee.id for member in group.attendees):
+def require_place(moment: Moment, group: Event, attendee: Attendee) -> None:
+    """Raise InvalidInputError where the person is in the group already, and SlotTakenError where it is full."""
+    present = _present(moment, group)
+    if attendee.id in present:
         raise InvalidInputError("This e-mail address is booked for that time already.", field="email")
-    if len(group.attendees) >= event_type_of(group).capacity:
+    if len(present) >= event_type_of(group).capacity:
         raise SlotTakenError([Interval(group.start, group.end)], "That group is full by now.")
-    return change_event(moment, group, attendees=(*group.attendees, attendee), answers=answers)
 
 
-def _leave(moment: Moment, event: Event, attendee: Attendee) -> Event:
+def places_taken(moment: Moment, group: Event) -> int:
+    """Attendees, and those who have a place as soon as they pay."""
+    return len(_present(moment, group))
+
+
+def waiting(moment: Moment, group: Event) -> list[Ticket]:
+    """The tickets of this group that are still to be paid."""
+    tickets = moment.state.tickets.values()
+    return [item for item in tickets if item.event_id == group.id and item.payment.status in ("unpaid", "failed")]
+
+
+def leave(moment: Moment, event: Event, attendee: Attendee) -> Event:
+    """Take one attendee out of the event; the last one cancels it."""
     if event.status == "cancelled":
         return event
     others = tuple(member for member in event.attendees if member.id != attendee.id)
     return change_event(moment, event, attendees=others) if others else cancel_event(moment, event)
+
+
+def _present(moment: Moment, group: Event) -> set[str]:
+    return {member.id for member in group.attendees} | {ticket.attendee.id for ticket in waiting(moment, group)}
+
+
+def _join(moment: Moment, group: Event, attendee: Attendee, answers: tuple[Answer, ...]) -> Event:
+    require_place(moment, group, attendee)
+    return change_event(moment, group, attendees=(*group.attendees, attendee), answers=answers)

@@ -2,7 +2,7 @@
 
 from datetime import time
 
-from integrations.sandbox.calendar_live.records import Calendar, EventType
+from integrations.sandbox.calendar_live.records import Calendar, EventType, Price
 
 ACCOUNT_ID = "acct_acme"
 API_VERSION = "2026-01-01"
@@ -44,6 +44,29 @@ EVENT_TYPES = {
             calendar_id="cal_emea_sales",
             capacity=25,
             online_meeting="zoom",
+        ),
+        EventType(
+            "et_webinar",
+            "pricing-masterclass",
+            "Pricing masterclass",
+            "A webinar on Zoom about prices that sell.",
+            duration_min=90,
+            calendar_id="cal_emea_sales",
+            capacity=200,
+            online_meeting="zoom",
+            price=Price(4900, "eur", is_sold_here=True),
+        ),
+        # calendar.live makes no Checkout Session for this one: whoever follows its webhooks has to sell it.
+        EventType(
+            "et_workshop",
+            "deep-dive-workshop",
+            "Deep-dive workshop",
+            "A small group works on your own case, on Zoom.",
+            duration_min=120,
+            calendar_id="cal_us_sales",
+            capacity=3,
+            online_meeting="zoom",
+            price=Price(19900, "usd", is_sold_here=False),
         ),
     )
 }

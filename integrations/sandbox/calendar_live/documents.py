@@ -4,8 +4,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from integrations.sandbox.calendar_live.catalog import CALENDARS, EVENT_TYPES
-from integrations.sandbox.calendar_live.records import Attendee, Calendar, Delivery, Event, Hold, Recurrence
+from integrations.sandbox.calendar_live.records import (
+    Attendee,
+    Calendar,
+    Delivery,
+    Event,
+    Hold,
+    Payment,
+    Recurrence,
+    State,
+)
 from integrations.sandbox.calendar_live.schedule import Interval
+from integrations.sandbox.persistence import encode
 
 Document = dict[str, Any]
 
@@ -69,7 +79,7 @@ def event_document(event: Event) -> Document:
         "attendees": [attendee_document(attendee) for attendee in event.attendees],
         "answers": [{"key": item.key, "question": item.question, "value": item.value} for item in event.answers],
         "join_url": event.join_url,
-        "payment": None,
+        "payment": _payment_document(event.payment),
         "source": event.source,
         "client_reference": event.client_reference,
         "created_at": format_instant(event.created_at),
@@ -113,10 +123,34 @@ def delivery_document(delivery: Delivery) -> Document:
     }
 
 
+def world_document(state: State) -> Document:
+    """All records, oldest first; deliveries with the body that was sent, tickets as they are kept."""
+    return {
+        "events": [event_document(event) for event in state.events.values()],
+        "holds": [hold_document(hold) for hold in state.holds.values()],
+        "tickets": encode(list(state.tickets.values())),
+        "deliveries": [
+            delivery_document(item) | {"note": item.note, "body": item.body} for item in state.deliveries.values()
+        ],
+    }
+
+
 def _recurrence_document(recurrence: Recurrence | None) -> Document | None:
     if recurrence is None:
         return None
     return {"rrule": recurrence.rrule, "exdates": [format_instant(exdate) for exdate in recurrence.exdates]}
+
+
+def _payment_document(payment: Payment | None) -> Document | None:
+    if payment is None:
+        return None
+    return {
+        "session_id": payment.session_id,
+        "status": payment.status,
+        "amount": payment.amount,
+        "currency": payment.currency,
+        "url": payment.url,
+    }
 
 
 def _event_type_document(slug: str | None) -> Document | None:

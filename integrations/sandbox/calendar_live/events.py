@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from integrations.sandbox.calendar_live.documents import attendee_document, event_document, previous_document
@@ -92,11 +92,11 @@ def change_event(moment: Moment, event: Event, **changes: Any) -> Event:
     return changed
 
 
-def cancel_event(moment: Moment, event: Event) -> Event:
+def cancel_event(moment: Moment, event: Event, **changes: Any) -> Event:
     """Cancel and announce it. Repeating it changes nothing."""
     if event.status == "cancelled":
         return event
-    cancelled = _next_version(moment, event, status="cancelled")
+    cancelled = _next_version(moment, event, status="cancelled", **changes)
     enqueue(moment, "event.cancelled", {"event": event_document(cancelled)}, event.id)
     return cancelled
 
@@ -109,6 +109,13 @@ def set_response(moment: Moment, event: Event, attendee: Attendee, response: Res
     data = {"event": event_document(changed), "attendee": attendee_document(answered)}
     enqueue(moment, "attendee.updated", data, event.id)
     return changed
+
+
+def settle_event(moment: Moment, event: Event, outcome: Literal["succeeded", "failed"], **changes: Any) -> Event:
+    """Store what a payment changed, and announce it as payment.succeeded or payment.failed."""
+    settled = _next_version(moment, event, **changes)
+    enqueue(moment, f"payment.{outcome}", {"event": event_document(settled)}, event.id)
+    return settled
 
 
 def _next_version(moment: Moment, event: Event, **changes: Any) -> Event:

@@ -10,12 +10,13 @@ from typing import Any
 from integrations.sandbox.calendar_live.catalog import ACCOUNT_ID, API_VERSION
 from integrations.sandbox.calendar_live.documents import format_instant
 from integrations.sandbox.calendar_live.exceptions import NotFoundError
-from integrations.sandbox.calendar_live.records import Attempt, Delivery, Knobs
+from integrations.sandbox.calendar_live.records import Delivery, Knobs
 from integrations.sandbox.calendar_live.world import Moment
+from integrations.sandbox.posting import Attempt
+from integrations.sandbox.webhooks import JUST_AFTER, LONGEST_HOLD
 
 KEPT_FOR = timedelta(days=30)
-# Enough to sort a delivery that was held back right behind the one that it waited for.
-JUST_AFTER = timedelta(microseconds=1)
+HELD = "held back until after the next one"
 
 
 def enqueue(moment: Moment, event_type: str, data: Mapping[str, Any], event_id: str | None = None) -> Delivery | None:
@@ -38,7 +39,8 @@ def enqueue(moment: Moment, event_type: str, data: Mapping[str, Any], event_id: 
 def redeliver(moment: Moment, delivery_id: str) -> Delivery:
     """Plan the same delivery again, with a fresh set of retries. Raises NotFoundError."""
     delivery = find_delivery(moment, delivery_id)
-    return _store(moment, replace(delivery, status="pending", due_at=moment.now, tries=0, note=""))
+    again = replace(delivery, status="pending", due_at=moment.now, tries=0, note="", is_held=False, is_doubled=False)
+    return _store(moment, again)
 
 
 def find_delivery(moment: Moment, delivery_id: str) -> Delivery:
@@ -67,7 +69,7 @@ def record_attempts(
     if current.due_at != sent.due_at:
         # Somebody asked for a redelivery meanwhile: that one is still to be done.
         return _store(moment, current)
-    current = replace(current, tries=current.tries + 1, due_at=None)
+    current = replace(current, tries=current.tries + 1, due_at=None, is_held=False)
     statuses = {attempt.http_status or 0 for attempt in attempts}
     if any(200 <= status < 300 for status in statuses):
         return _store(moment, replace(current, status="delivered"))
@@ -108,27 +110,28 @@ def _new_delivery(moment: Moment, event_type: str, data: Mapping[str, Any], even
 
 
 def _apply_knobs(moment: Moment, delivery: Delivery) -> Delivery:
-    knobs = moment.state.knobs
-    if knobs.drop_next:
-        moment.state.knobs = replace(knobs, drop_next=knobs.drop_next - 1)
+    """What a person switched on for the next deliveries goes before what is drawn for every delivery."""
+    knobs, mishap = moment.state.knobs, moment.draw_mishap()
+    if knobs.drop_next or mishap.is_dropped:
+        moment.state.knobs = replace(knobs, drop_next=max(knobs.drop_next - 1, 0))
         return replace(delivery, status="delivered", note="dropped: logged as delivered, never sent")
+    delivery = replace(delivery, is_doubled=mishap.is_doubled)
     if knobs.is_holding_next:
         moment.state.knobs = replace(knobs, is_holding_next=False)
-        return replace(delivery, note="held back until after the next one")
+        return replace(delivery, is_held=True, note=HELD)
+    held = [item for item in moment.state.deliveries.values() if item.is_held]
     due_at = moment.now + timedelta(milliseconds=knobs.latency_ms)
-    _release_held(moment, due_at + JUST_AFTER)
+    if mishap.is_reordered and not held:
+        return replace(delivery, is_held=True, due_at=due_at + LONGEST_HOLD, note=HELD)
+    for item in held:
+        _store(moment, replace(item, due_at=due_at + JUST_AFTER, is_held=False, note="was held back"))
     return replace(delivery, due_at=due_at)
-
-
-def _release_held(moment: Moment, due_at: datetime) -> None:
-    for held in [item for item in moment.state.deliveries.values() if item.status == "pending" and not item.due_at]:
-        _store(moment, replace(held, due_at=due_at, note="was held back"))
 
 
 def _disable_endpoint(moment: Moment) -> None:
     moment.state.is_endpoint_enabled = False
     for pending in [item for item in moment.state.deliveries.values() if item.status == "pending"]:
-        _store(moment, replace(pending, status="failed", due_at=None, note="endpoint disabled"))
+        _store(moment, replace(pending, status="failed", due_at=None, is_held=False, note="endpoint disabled"))
 
 
 def _forget_old(moment: Moment) -> None:

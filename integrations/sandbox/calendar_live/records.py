@@ -4,8 +4,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from integrations.sandbox.posting import Attempt
+
 Response = Literal["accepted", "declined", "needs_action"]
 EventStatus = Literal["tentative", "confirmed", "cancelled"]
+PaymentStatus = Literal["unpaid", "paid", "failed", "refunded"]
 DeliveryStatus = Literal["pending", "delivered", "failed"]
 
 
@@ -18,6 +21,15 @@ class Calendar:
 
 
 @dataclass(frozen=True)
+class Price:
+    """What a place costs, in the currency's minor unit; `is_sold_here`: calendar.live itself takes the money."""
+
+    amount: int
+    currency: str
+    is_sold_here: bool
+
+
+@dataclass(frozen=True)
 class EventType:
     id: str
     slug: str
@@ -27,6 +39,7 @@ class EventType:
     calendar_id: str
     capacity: int = 1
     online_meeting: Literal["none", "zoom"] = "none"
+    price: Price | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +76,17 @@ class Recurrence:
 
 
 @dataclass(frozen=True)
+class Payment:
+    """A Stripe Checkout Session, and what became of it."""
+
+    session_id: str
+    status: PaymentStatus
+    amount: int
+    currency: str
+    url: str | None = None
+
+
+@dataclass(frozen=True)
 class Event:
     """One event; `start` and `end` are aware UTC, `timezone` is the zone that it was made in."""
 
@@ -85,6 +109,18 @@ class Event:
     answers: tuple[Answer, ...] = ()
     join_url: str | None = None
     client_reference: str | None = None
+    payment: Payment | None = None
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """A booking that has to be paid. `is_member`: in the event before paying already, as whoever started it."""
+
+    event_id: str
+    attendee: Attendee
+    payment: Payment
+    is_member: bool
+    answers: tuple[Answer, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,16 +133,11 @@ class Hold:
 
 
 @dataclass(frozen=True)
-class Attempt:
-    at: datetime
-    http_status: int | None
-    error: str | None
-    duration_ms: int
-
-
-@dataclass(frozen=True)
 class Delivery:
-    """One webhook. `due_at` is the next try, None where none is planned; `tries` counts since the last redelivery."""
+    """One webhook. `due_at` is the next try, None where none is planned; `tries` counts since the last redelivery.
+
+    `is_held` waits for the next delivery, to come after it.
+    """
 
     id: str
     event_type: str
@@ -118,6 +149,8 @@ class Delivery:
     tries: int = 0
     attempts: tuple[Attempt, ...] = ()
     note: str = ""
+    is_held: bool = False
+    is_doubled: bool = False
 
 
 @dataclass(frozen=True)
@@ -141,11 +174,12 @@ class Knobs:
 
 @dataclass
 class State:
-    """Everything that changes, keyed by id in order of creation."""
+    """Everything that changes, keyed by id in order of creation; tickets by the id of their payment's session."""
 
     events: dict[str, Event] = field(default_factory=dict)
     attendee_ids: dict[str, str] = field(default_factory=dict)
     holds: dict[str, Hold] = field(default_factory=dict)
+    tickets: dict[str, Ticket] = field(default_factory=dict)
     deliveries: dict[str, Delivery] = field(default_factory=dict)
     remembered_answers: dict[str, RememberedAnswer] = field(default_factory=dict)
     knobs: Knobs = Knobs()

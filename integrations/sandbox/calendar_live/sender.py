@@ -1,21 +1,21 @@
 """The webhook sender: one daemon thread that posts what the delivery log has planned."""
 
+import contextlib
 import hashlib
 import hmac
 import logging
 import random
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 
-import requests
-
+from integrations.sandbox.calendar_live.exceptions import NotFoundError
 from integrations.sandbox.calendar_live.outbox import next_planned, record_attempts
-from integrations.sandbox.calendar_live.records import Attempt, Delivery
+from integrations.sandbox.calendar_live.records import Delivery
 from integrations.sandbox.calendar_live.retries import retry_delay
 from integrations.sandbox.calendar_live.world import Moment, World
+from integrations.sandbox.posting import Attempt, post
+from integrations.sandbox.signing import Endpoint
 
 logger = logging.getLogger(__name__)
 
@@ -27,12 +27,6 @@ LONGEST_WAIT_S = 60.0
 def sign(secret: str, body: bytes) -> str:
     """Lower-case hex HMAC-SHA256 of the exact bytes (WEBHOOKS.md)."""
     return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    url: str
-    secret: str = field(repr=False)
 
 
 def random_swing() -> float:
@@ -108,10 +102,11 @@ class Sender:
         return min(max((planned[1] - moment.now).total_seconds(), 0.0), LONGEST_WAIT_S)
 
     def _send(self, endpoint: Endpoint, delivery: Delivery) -> None:
-        copies = 2 if self._world.read().state.knobs.is_doubling else 1
+        copies = 2 if delivery.is_doubled or self._world.read().state.knobs.is_doubling else 1
         attempts = self._post_copies(endpoint, delivery, copies)
         retry_after = retry_delay(delivery.tries + 1, factor=self._retry_factor, swing=self._swing())
-        with self._world.change() as moment:
+        # A reset meanwhile has forgotten the delivery.
+        with contextlib.suppress(NotFoundError), self._world.change() as moment:
             record_attempts(moment, delivery, attempts, retry_after=retry_after)
 
     def _post_copies(self, endpoint: Endpoint, delivery: Delivery, copies: int) -> list[Attempt]:
@@ -123,20 +118,8 @@ class Sender:
     def _post(self, endpoint: Endpoint, delivery: Delivery) -> Attempt:
         body = delivery.body.encode()
         headers = {
-            "Content-Type": "application/json",
             "User-Agent": "calendar.live-sandbox",
             "X-CL-Delivery-ID": delivery.id,
             "X-CL-Signature": sign(endpoint.secret, body),
         }
-        at, started = self._world.clock(), time.monotonic()
-        status, error = None, None
-        try:
-            with requests.Session() as session:
-                session.trust_env = False  # no proxy and no .netrc on the way to an endpoint on this machine
-                response = session.post(
-                    endpoint.url, data=body, headers=headers, timeout=self._timeout_s, allow_redirects=False
-                )
-            status = response.status_code
-        except requests.RequestException as failure:
-            error = type(failure).__name__
-        return Attempt(at, status, error, round((time.monotonic() - started) * 1000))
+        return post(endpoint.url, body, headers=headers, at=self._world.clock(), timeout_s=self._timeout_s)

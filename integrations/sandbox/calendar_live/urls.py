@@ -1,9 +1,21 @@
 """calendar.live's addresses: the API under /v1 as in the contract, and the pages for people."""
 
-from django.urls import path
+from django.urls import include, path
 
 from integrations.sandbox.calendar_live.api import deliveries, events, slots
+from integrations.sandbox.calendar_live.documents import Document, world_document
 from integrations.sandbox.calendar_live.pages import booking, operator
+from integrations.sandbox.calendar_live.runtime import get_world
+from integrations.sandbox.control import control_urls
+
+
+def show_world() -> Document:
+    return world_document(get_world().read().state)
+
+
+def reset_world() -> None:
+    get_world().reset()
+
 
 urlpatterns = [
     path("v1/calendars", events.calendars),
@@ -21,6 +33,11 @@ urlpatterns = [
     path("bookings/<str:event_id>/cancel/", booking.cancel_booking, name="cancel"),
     path("bookings/<str:event_id>/respond/", booking.respond_to_booking, name="respond"),
     path("calendar-live/", operator.show_overview, name="calendar_live"),
+    path(
+        "calendar-live/",
+        include(control_urls("calendar_live", show=show_world, reset=reset_world)),
+    ),
+    path("calendar-live/faults/", operator.turn_faults, name="calendar_live_faults"),
     path("calendar-live/knobs/", operator.turn_knobs, name="knobs"),
     path("calendar-live/ping/", operator.send_ping, name="ping"),
     path("calendar-live/enable-endpoint/", operator.enable, name="enable_endpoint"),

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -23,6 +23,7 @@ from jsonschema import Draft202012Validator
 
 from integrations.sandbox.calendar_live.world import World
 from integrations.sandbox.persistence import StateFile
+from integrations.sandbox.webhooks import Mishap
 
 ROOT = Path(__file__).resolve().parents[3]
 CONTRACT = ROOT / "tests" / "contracts" / "calendar_live"
@@ -44,8 +45,12 @@ class Clock:
         self.now += timedelta(**step)
 
 
-def make_world(clock: Clock, *, has_endpoint: bool = True, path: Path | None = None) -> World:
-    return World(StateFile(path), has_endpoint=has_endpoint, clock=clock)
+def make_world(
+    clock: Clock, *, has_endpoint: bool = True, path: Path | None = None, mishaps: Sequence[Mishap] = ()
+) -> World:
+    """`mishaps` befall the first webhooks, one each."""
+    befalling = iter(mishaps)
+    return World(StateFile(path), has_endpoint=has_endpoint, clock=clock, draw_mishap=lambda: next(befalling, Mishap()))
 
 
 def bodies(world: World) -> list[dict[str, Any]]:
@@ -148,7 +153,7 @@ class Sandbox:
 @contextmanager
 def running_sandbox(directory: Path, **variables: str) -> Iterator[Sandbox]:
     """A sandbox under gunicorn on a free port, with its output in the directory."""
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "gunicorn", "integrations.sandbox.wsgi", "--bind", f"127.0.0.1:{port}"]
     command += ["--workers", "1", "--threads", "8", "--graceful-timeout", "2", "--no-control-socket"]
     # The product's settings in the environment must not confuse the sandbox.
@@ -166,7 +171,7 @@ def running_sandbox(directory: Path, **variables: str) -> Iterator[Sandbox]:
             process.wait(DEADLINE_S)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -12,8 +12,9 @@ from integrations.sandbox.calendar_live.outbox import (
     redeliver,
     set_knobs,
 )
-from integrations.sandbox.calendar_live.records import Attempt, Delivery, Knobs
+from integrations.sandbox.calendar_live.records import Delivery, Knobs
 from integrations.sandbox.calendar_live.world import World
+from integrations.sandbox.posting import Attempt
 from tests.integrations.sandbox.support import START, Clock, bodies, check_envelope
 
 

@@ -9,8 +9,9 @@ from integrations.sandbox.calendar_live.catalog import EVENT_TYPES
 from integrations.sandbox.calendar_live.changes import create_event, hold_slot
 from integrations.sandbox.calendar_live.idempotency import answer_once
 from integrations.sandbox.calendar_live.outbox import record_attempts, set_knobs
-from integrations.sandbox.calendar_live.records import Answer, Attempt, Delivery, Knobs, Recurrence, State
+from integrations.sandbox.calendar_live.records import Answer, Delivery, Knobs, Recurrence, State
 from integrations.sandbox.persistence import StateFile, StateFileError, decode, encode
+from integrations.sandbox.posting import Attempt
 from tests.integrations.sandbox.support import START, Clock, make_world
 
 

@@ -1,15 +1,18 @@
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from integrations.sandbox.calendar_live.outbox import enqueue, redeliver, set_knobs
 from integrations.sandbox.calendar_live.records import Delivery, Knobs
-from integrations.sandbox.calendar_live.sender import Endpoint, Sender, sign
-from integrations.sandbox.calendar_live.world import World, utc_now
+from integrations.sandbox.calendar_live.sender import Sender, sign
+from integrations.sandbox.calendar_live.world import World
+from integrations.sandbox.clock import utc_now
 from integrations.sandbox.persistence import StateFile
+from integrations.sandbox.signing import Endpoint
+from integrations.sandbox.webhooks import Mishap
 from tests.integrations.sandbox.support import CONTRACT, Clock, Receiver, make_world, wait_until
 
 SECRET = "whsec_test_4d2f"
@@ -197,3 +200,39 @@ def test_without_an_endpoint_no_thread_starts(world: World) -> None:
     ping(world)
     assert sender.send_due() == 0
     sender.stop()
+
+
+def test_mishaps_that_are_drawn_befall_one_delivery_each(clock: Clock, receiver: Receiver) -> None:
+    mishaps = [Mishap(is_dropped=True), Mishap(is_doubled=True), Mishap(is_reordered=True), Mishap(is_reordered=True)]
+    world = make_world(clock, mishaps=mishaps)
+    sender = make_sender(world, receiver)
+    dropped, doubled, held, following = [ping(world) for _ in range(4)]
+    clock.advance(seconds=1)
+    sender.send_due()
+    assert receiver.ids() == [doubled, doubled, following, held]
+    assert stored(world, dropped).attempts == ()
+
+
+def test_a_delivery_that_is_held_by_chance_goes_out_by_itself_in_the_end(clock: Clock, receiver: Receiver) -> None:
+    world = make_world(clock, mishaps=[Mishap(is_reordered=True)])
+    sender, held = make_sender(world, receiver), ping(world)
+    clock.advance(seconds=4.9)
+    assert sender.send_due() == 0
+    clock.advance(seconds=0.1)
+    sender.send_due()
+    assert receiver.ids() == [held]
+
+
+def test_a_reset_while_a_delivery_is_on_its_way_does_no_harm(
+    world: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sender = make_sender(world, receiver)
+    ping(world)
+
+    def reset_and_accept(headers: Mapping[str, str], body: bytes) -> int:
+        world.reset()
+        return 200
+
+    monkeypatch.setattr(receiver, "answer", reset_and_accept)
+    assert sender.send_due() == 1
+    assert world.read().state.deliveries == {}

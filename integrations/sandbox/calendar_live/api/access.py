@@ -1,14 +1,12 @@
 """The frame around every address of the API: who may call, and how refusals are answered."""
 
 import functools
-import hmac
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from integrations.sandbox import settings
 from integrations.sandbox.calendar_live.documents import event_document, interval_document
 from integrations.sandbox.calendar_live.exceptions import (
     CalendarLiveError,
@@ -19,6 +17,8 @@ from integrations.sandbox.calendar_live.exceptions import (
     VersionMismatchError,
     WindowExpiredError,
 )
+from integrations.sandbox.clock import utc_now
+from integrations.sandbox.frame import Frame, Refusals
 
 type ApiView = Callable[..., HttpResponse]
 
@@ -31,18 +31,16 @@ REFUSALS: dict[type[CalendarLiveError], tuple[int, str]] = {
 
 
 def api_view(view: ApiView) -> ApiView:
-    """Require the bearer token, and answer refusals with the contract's error bodies."""
+    """Log, faults and the bearer token around a view, and refusals answered with the contract's error bodies."""
 
     @functools.wraps(view)
-    def guarded(request: HttpRequest, **kwargs: str) -> HttpResponse:
-        if not _has_access(request):
-            return error_response(401, "unauthorized", "The access token is missing, expired, revoked or unknown.")
+    def answer(request: HttpRequest, **kwargs: str) -> HttpResponse:
         try:
             return view(request, **kwargs)
         except CalendarLiveError as refusal:
-            return _refuse(refusal)
+            return _answer_refusal(refusal)
 
-    return guarded
+    return frame.guard(answer)
 
 
 def require_method(request: HttpRequest, *methods: str) -> HttpResponse | None:
@@ -84,12 +82,28 @@ def error_response(status: int, code: str, message: str, field: str | None = Non
     return JsonResponse({"code": code, "message": message, "field": field}, status=status)
 
 
-def _has_access(request: HttpRequest) -> bool:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return scheme.lower() == "bearer" and hmac.compare_digest(token.encode(), settings.ACCESS_TOKEN.encode())
+def refuse_token() -> HttpResponse:
+    return error_response(401, "unauthorized", "The access token is missing, expired, revoked or unknown.")
 
 
-def _refuse(refusal: CalendarLiveError) -> HttpResponse:
+def refuse_rate(retry_after_s: int) -> HttpResponse:
+    """The budget is 100 requests in 10 seconds (openapi.yaml, RateLimited)."""
+    response = error_response(429, "rate_limited", "Too many requests.")
+    response["Retry-After"] = str(retry_after_s)
+    response["X-RateLimit-Limit"] = "100"
+    response["X-RateLimit-Remaining"] = "0"
+    response["X-RateLimit-Reset"] = str(int(utc_now().timestamp()) + retry_after_s)
+    return response
+
+
+def refuse(status: int, message: str) -> HttpResponse:
+    return error_response(status, "unavailable" if status >= 500 else "invalid", message)
+
+
+frame = Frame("calendar_live", Refusals(refuse_token, refuse_rate, refuse))
+
+
+def _answer_refusal(refusal: CalendarLiveError) -> HttpResponse:
     if isinstance(refusal, SlotTakenError):
         conflicts = [interval_document(conflict) for conflict in refusal.conflicts]
         return JsonResponse({"code": "slot_taken", "message": str(refusal), "conflicts": conflicts}, status=409)

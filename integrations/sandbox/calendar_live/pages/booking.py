@@ -21,16 +21,26 @@ from integrations.sandbox.calendar_live.bookings import (
 from integrations.sandbox.calendar_live.catalog import CALENDARS, EVENT_TYPES
 from integrations.sandbox.calendar_live.events import find_event
 from integrations.sandbox.calendar_live.exceptions import InvalidInputError, NotFoundError, SlotTakenError
-from integrations.sandbox.calendar_live.pages.display import group_by_day, local_time, zone_label
+from integrations.sandbox.calendar_live.pages.display import (
+    group_by_day,
+    local_time,
+    show_payment,
+    show_price,
+    zone_label,
+)
 from integrations.sandbox.calendar_live.pages.forms import BookingForm, SlotForm
+from integrations.sandbox.calendar_live.payments import book_paid, close_sessions, find_ticket, is_sold_here
 from integrations.sandbox.calendar_live.records import Attendee, Event, EventType
 from integrations.sandbox.calendar_live.runtime import get_world
 from integrations.sandbox.calendar_live.world import Moment
+from integrations.sandbox.stripe.checkout import read_current
+from integrations.sandbox.stripe.runtime import get_account
 
 
 @require_safe
 def list_event_types(request: HttpRequest) -> HttpResponse:
-    return render(request, "calendar_live/event_types.html", {"event_types": EVENT_TYPES.values()})
+    offers = [(event_type, show_price(event_type)) for event_type in EVENT_TYPES.values()]
+    return render(request, "calendar_live/event_types.html", {"offers": offers})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -40,34 +50,36 @@ def book_slot(request: HttpRequest, slug: str) -> HttpResponse:
         raise Http404("No such event type.")
     event_type, status = EVENT_TYPES[slug], 200
     form = BookingForm(request.POST if request.method == "POST" else None)
+    read_current(get_account())  # places of sessions that ran out are free again
     if request.method == "POST":
         status = 422
         if form.is_valid():
             try:
-                with get_world().change() as moment:
-                    event = book(moment, event_type, form.cleaned_data["slot"], form.guest())
-                # Attendee ids belong to e-mail addresses, so the newest member of a group is the one who booked.
-                return _to_booking(event, event.attendees[-1])
+                return _book(request, event_type, form)
             except (InvalidInputError, SlotTakenError) as refusal:
                 status = _show_refusal(form, refusal)
     moment = get_world().read()
-    context = {"form": form, "event_type": event_type, **_slot_context(form, moment, event_type)}
+    price = show_price(event_type)
+    context = {"form": form, "event_type": event_type, "price": price, **_slot_context(form, moment, event_type)}
     return render(request, "calendar_live/book.html", context, status=status)
 
 
 @require_safe
 def show_booking(request: HttpRequest, event_id: str) -> HttpResponse:
-    event = _find_event(get_world().read(), event_id)
+    moment = get_world().read()
+    event = _find_event(moment, event_id)
     try:
         attendee = find_attendee(event, request.GET.get("attendee"))
     except NotFoundError:
-        # Who has left a group still gets an answer at the old address.
-        return render(request, "calendar_live/left.html", {"event": event, **_time_context(event)})
+        # Who has left a group, or has still to pay for his place in it, gets an answer too.
+        payment = show_payment(find_ticket(moment, event, request.GET["attendee"]))
+        return render(request, "calendar_live/left.html", {"event": event, "payment": payment, **_time_context(event)})
     context = {
         "event": event,
         "attendee": attendee,
         "attendee_query": _attendee_query(request),
         "event_type": event_type_of(event),
+        "payment": show_payment(find_ticket(moment, event, attendee.id) if attendee else None),
         **_time_context(event),
     }
     return render(request, "calendar_live/booking.html", context)
@@ -102,6 +114,7 @@ def cancel_booking(request: HttpRequest, event_id: str) -> HttpResponse:
     with get_world().change() as moment:
         event, attendee = _find_booking(request, moment, event_id)
         event = cancel(moment, event, attendee)
+    close_sessions(get_world(), get_account())
     return _to_booking(event, attendee)
 
 
@@ -113,6 +126,20 @@ def respond_to_booking(request: HttpRequest, event_id: str) -> HttpResponse:
         if attendee is not None and event.status != "cancelled" and response in ("accepted", "declined"):
             event = respond(moment, event, attendee, "accepted" if response == "accepted" else "declined")
     return _to_booking(event, attendee)
+
+
+def _book(request: HttpRequest, event_type: EventType, form: BookingForm) -> HttpResponse:
+    """To the booking's page, or to that of its payment. Raises InvalidInputError, SlotTakenError."""
+    if is_sold_here(event_type):
+        site = request.build_absolute_uri("/")
+        with get_world().change() as moment:
+            slot, guest = form.cleaned_data["slot"], form.guest()
+            ticket = book_paid(moment, event_type, slot, guest, account=get_account(), site=site)
+        return HttpResponseRedirect(ticket.payment.url or site)
+    with get_world().change() as moment:
+        event = book(moment, event_type, form.cleaned_data["slot"], form.guest())
+    # Attendee ids belong to e-mail addresses, so the newest member of a group is the one who booked.
+    return _to_booking(event, event.attendees[-1])
 
 
 def _find_event(moment: Moment, event_id: str) -> Event:

@@ -6,7 +6,9 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from integrations.sandbox.calendar_live.documents import format_instant
+from integrations.sandbox.calendar_live.records import EventType, Ticket
 from integrations.sandbox.calendar_live.schedule import Interval
+from integrations.sandbox.stripe.money import format_money
 
 DAYS_SHOWN = 7
 
@@ -57,3 +59,24 @@ def zone_label(zone_name: str, at: datetime) -> str:
     """For example: Europe/Paris (UTC+01:00)."""
     offset = at.astimezone(ZoneInfo(zone_name)).isoformat()[-6:]
     return f"{zone_name} (UTC{offset})"
+
+
+def show_price(event_type: EventType) -> str:
+    """For example: EUR 49.00, paid by card after booking. Empty for what is free."""
+    price = event_type.price
+    if price is None:
+        return ""
+    how = "paid by card after booking" if price.is_sold_here else "a link to pay comes by e-mail"
+    return f"{format_money(price.amount, price.currency)}, {how}"
+
+
+def show_payment(ticket: Ticket | None) -> Mapping[str, str | None] | None:
+    """A ticket's payment: status, amount, and where to pay it as long as it is not paid."""
+    if ticket is None:
+        return None
+    payment = ticket.payment
+    return {
+        "status": payment.status,
+        "amount": format_money(payment.amount, payment.currency),
+        "url": payment.url if payment.status in ("unpaid", "failed") else None,
+    }

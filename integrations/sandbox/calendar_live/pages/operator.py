@@ -1,6 +1,7 @@
 """The page behind the scenes: what was sent, what exists, and the faults to switch on."""
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -14,8 +15,13 @@ from integrations.sandbox.calendar_live.pages.display import local_time
 from integrations.sandbox.calendar_live.pages.forms import KnobsForm
 from integrations.sandbox.calendar_live.records import Delivery, Event
 from integrations.sandbox.calendar_live.runtime import get_world
+from integrations.sandbox.faults import get_faults
+from integrations.sandbox.log import get_log
+from integrations.sandbox.panel import FaultsForm
 
 ROWS_SHOWN = 50
+# Two forms on one page must not share the ids of their fields.
+FAULT_ID = "fault_%s"
 
 
 @require_safe
@@ -30,6 +36,16 @@ def turn_knobs(request: HttpRequest) -> HttpResponse:
         return _render_overview(request, form)
     with get_world().change() as moment:
         set_knobs(moment, form.knobs())
+    return redirect("calendar_live")
+
+
+@require_POST
+def turn_faults(request: HttpRequest) -> HttpResponse:
+    """The faults of the API, and those that are drawn for every webhook."""
+    form = FaultsForm(request.POST, has_webhooks=True, auto_id=FAULT_ID)
+    if not form.is_valid():
+        return _render_overview(request, None, form)
+    get_faults("calendar_live").set(form.knobs)
     return redirect("calendar_live")
 
 
@@ -57,11 +73,18 @@ def redeliver_one(request: HttpRequest, delivery_id: str) -> HttpResponse:
     return redirect("calendar_live")
 
 
-def _render_overview(request: HttpRequest, form: KnobsForm | None) -> HttpResponse:
+def _render_overview(
+    request: HttpRequest, form: KnobsForm | None, faults_form: FaultsForm | None = None
+) -> HttpResponse:
+    faults, log = asdict(get_faults("calendar_live").knobs), get_log("calendar_live")
     moment = get_world().read()
     deliveries, events = list(moment.state.deliveries.values()), list(moment.state.events.values())
     context = {
         "form": form or KnobsForm(initial=vars(moment.state.knobs)),
+        "faults_form": faults_form
+        or FaultsForm(initial=faults | faults["webhooks"], has_webhooks=True, auto_id=FAULT_ID),
+        "requests": log.entries()[:ROWS_SHOWN],
+        "request_count": log.count,
         "account_id": ACCOUNT_ID,
         "has_endpoint": moment.has_endpoint,
         "is_endpoint_enabled": moment.state.is_endpoint_enabled,
@@ -70,7 +93,7 @@ def _render_overview(request: HttpRequest, form: KnobsForm | None) -> HttpRespon
         "events": [_event_row(item) for item in reversed(events[-ROWS_SHOWN:])],
         "event_count": len(events),
     }
-    status = 422 if form is not None else 200
+    status = 200 if form is None and faults_form is None else 422
     return render(request, "calendar_live/overview.html", context, status=status)
 
 

@@ -1,0 +1,7 @@
+"""What time it is."""
+
+from datetime import UTC, datetime
+
+
+def utc_now() -> datetime:
+    return datetime.now(tz=UTC)

@@ -1,0 +1,111 @@
+"""HubSpot's page: contacts and meetings as HubSpot holds them, and what a person there can do to them."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_POST
+
+from integrations.sandbox.hubspot.answers import HubSpotError, all_properties
+from integrations.sandbox.hubspot.changes import Change, changing
+from integrations.sandbox.hubspot.records import Record, State, get_store
+from integrations.sandbox.hubspot.values import read_properties
+from integrations.sandbox.panel import Action, Card, Input, Panel, Section, refuse_action
+
+TITLES = {"contacts": "Contacts", "meetings": "Meetings"}
+NEW_PERSON = (Input("firstname", "First name"), Input("lastname", "Last name"), Input("email", "E-mail"))
+ADD = Action("Add", "people/add/", NEW_PERSON)
+
+
+def show_sections() -> list[Section]:
+    state = get_store().read()
+    sections = []
+    for kind, title in TITLES.items():
+        records = [record for record in reversed(state.records.values()) if record.kind == kind]
+        cards = [show_card(state, record) for record in records]
+        sections.append(Section(title, cards, actions=(ADD,) if kind == "contacts" else ()))
+    return sections
+
+
+def show_card(state: State, record: Record) -> Card:
+    status = "merged" if record.merged_into else "deleted" if record.archived_at else ""
+    values = record.properties
+    name = " ".join(filter(None, [values.get("firstname"), values.get("lastname")]))
+    other_kind = "meetings" if record.kind == "contacts" else "contacts"
+    links = ", ".join(link.to_id for link in state.linked(record.id, other_kind))
+    facts = {**all_properties(record), other_kind: links, "merged into": record.merged_into}
+    return Card(
+        record.id,
+        name or values.get("hs_meeting_title") or values.get("email") or f"No name ({record.id})",
+        values.get("email", "") if record.kind == "contacts" else values.get("hs_meeting_start_time", ""),
+        status or values.get("hs_meeting_outcome", "").lower(),
+        facts,
+        () if status else actions_on(record),
+    )
+
+
+def actions_on(record: Record) -> tuple[Action, ...]:
+    delete = Action("Delete", f"records/{record.id}/delete/", is_dangerous=True)
+    if record.kind == "meetings":
+        title = Input("hs_meeting_title", "Title", record.properties.get("hs_meeting_title", ""))
+        return Action("Change", f"records/{record.id}/edit/", (title,)), delete
+    first, last, phone = (
+        Input(name, label, record.properties.get(name, ""))
+        for name, label in (("firstname", "First name"), ("lastname", "Last name"), ("phone", "Phone"))
+    )
+    return (
+        Action("Change", f"records/{record.id}/edit/", (first, last, phone)),
+        Action("Merge the other one into this", f"records/{record.id}/merge/", (Input("other", "Other contact's id"),)),
+        delete,
+    )
+
+
+panel = Panel(
+    "hubspot",
+    name="HubSpot",
+    intro="A CRM: contacts and meetings, and its webhooks about every change, whoever made it.",
+    show=show_sections,
+)
+
+
+def act(do: Callable[[Change, Record, HttpRequest], object]) -> Callable[..., HttpResponse]:
+    """A button's view: do it as a person, tell why it cannot be done, and go back to the page."""
+
+    @require_POST
+    def view(request: HttpRequest, record_id: str) -> HttpResponse:
+        try:
+            with changing(is_person=True) as change:
+                record = change.state.resolve(record_id)
+                if record is None or not record.is_live:
+                    raise HubSpotError(404, "There is no such record any more.")
+                do(change, record, request)
+        except HubSpotError as error:
+            return refuse_action(request, panel, error.message)
+        return panel.back()
+
+    return view
+
+
+def _edit(change: Change, record: Record, request: HttpRequest) -> None:
+    change.update(record, read_properties(change.state, record.kind, request.POST.dict()))
+
+
+def _delete(change: Change, record: Record, request: HttpRequest) -> None:
+    change.archive(record)
+
+
+def _merge(change: Change, record: Record, request: HttpRequest) -> None:
+    change.merge(record, change.get("contacts", request.POST.get("other", "").strip()))
+
+
+edit, delete, merge = act(_edit), act(_delete), act(_merge)
+
+
+@require_POST
+def add_person(request: HttpRequest) -> HttpResponse:
+    """Somebody whom a colleague enters by hand."""
+    try:
+        with changing(is_person=True) as change:
+            change.create("contacts", read_properties(change.state, "contacts", request.POST.dict()))
+    except HubSpotError as error:
+        return refuse_action(request, panel, error.message)
+    return panel.back()

@@ -1,0 +1,70 @@
+"""How Pipedrive answers. Errors: `{"success": false, "error", "error_info", "code"}`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from integrations.sandbox.frame import Frame, Refusals, RefusedError, has_token, is_token
+
+INFO = "Please check developers.pipedrive.com"
+BURST_LIMIT = 80
+
+
+class PipedriveError(RefusedError):
+    def __init__(self, status: int, message: str, *, code: str = "") -> None:
+        self.message = message
+        body: dict[str, Any] = {"success": False, "error": message, "error_info": INFO, "errorCode": status}
+        super().__init__(JsonResponse(body | ({"code": code} if code else {}), status=status))
+
+
+def invalid(message: str) -> PipedriveError:
+    return PipedriveError(400, f"Validation failed: {message}", code="ERR_SCHEMA_VALIDATION_FAILED")
+
+
+def missing(entity: str) -> PipedriveError:
+    return PipedriveError(404, f"{entity.capitalize()} not found")
+
+
+def refuse_token() -> HttpResponse:
+    return PipedriveError(401, "unauthorized access").response
+
+
+def refuse_rate(retry_after_s: int) -> HttpResponse:
+    response = PipedriveError(429, "request over limit").response
+    response["x-ratelimit-limit"], response["x-ratelimit-remaining"] = str(BURST_LIMIT), "0"
+    response["x-ratelimit-reset"] = response["Retry-After"] = str(retry_after_s)
+    return response
+
+
+def refuse(status: int, message: str) -> HttpResponse:
+    return PipedriveError(status, message).response
+
+
+def has_access(request: HttpRequest) -> bool:
+    """An OAuth access token, or a person's API token in its header."""
+    return has_token(request) or is_token(request.headers.get("x-api-token", ""))
+
+
+frame = Frame("pipedrive", Refusals(refuse_token, refuse_rate, refuse), has_access=has_access)
+
+
+def answer(data: Any) -> HttpResponse:
+    return JsonResponse({"success": True, "data": data})
+
+
+def answer_page(data: Any, cursor: str) -> HttpResponse:
+    """`cursor` leads to the next page; empty on the last."""
+    more = {"next_cursor": cursor} if cursor else {}
+    return JsonResponse({"success": True, "data": data, "additional_data": more})
+
+
+def cut_page[T](request: HttpRequest, items: Sequence[T], *, largest: int = 500) -> tuple[Sequence[T], str]:
+    """The page that `limit` and `cursor` ask for, and the next cursor. Raises PipedriveError (400)."""
+    limit, cursor = request.GET.get("limit", "100"), request.GET.get("cursor") or "0"
+    if not (limit.isdecimal() and 0 < int(limit) <= largest):
+        raise invalid(f"limit must be from 1 to {largest}")
+    if not cursor.isdecimal():
+        raise invalid("cursor is not one of ours")
+    first, end = int(cursor), int(cursor) + int(limit)
+    return items[first:end], str(end) if end < len(items) else ""

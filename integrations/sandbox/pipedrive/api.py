@@ -1,0 +1,220 @@
+"""/api/v2: persons and activities; /v1: merging; and the token endpoint."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from integrations.sandbox.frame import View
+from integrations.sandbox.grants import GrantError, Grants
+from integrations.sandbox.pipedrive.answers import answer, answer_page, cut_page, frame, invalid
+from integrations.sandbox.pipedrive.changes import Change, changing
+from integrations.sandbox.pipedrive.records import (
+    COMPANY_ID,
+    Record,
+    get_store,
+    show_record,
+)
+
+SORTS = ("id", "update_time", "add_time", "due_date")
+SEARCHED = ("name", "email", "phone", "notes", "custom_fields")
+LARGEST_SEARCH = 500
+
+grants = Grants("pipedrive", rotates=False)
+
+
+def give_token(request: HttpRequest) -> HttpResponse:
+    if not request.headers.get("Authorization", "").startswith("Basic "):
+        return JsonResponse({"success": False, "error": "invalid_client"}, status=400)
+    try:
+        fields = grants.give(request.POST.dict())
+    except GrantError as error:
+        return JsonResponse({"success": False, "error": error.code, "message": str(error)}, status=400)
+    return JsonResponse(fields | {"scope": "base", "api_domain": request.build_absolute_uri("/pipedrive")})
+
+
+# --- Persons and activities -------------------------------------------------------------------------------------------
+
+
+def read_number(request: HttpRequest, name: str) -> int | None:
+    text = request.GET.get(name)
+    if text is None:
+        return None
+    if not text.isdecimal():
+        raise invalid(f"{name} must be a whole number")
+    return int(text)
+
+
+def lists(entity: str) -> View:
+    def list_records(request: HttpRequest) -> HttpResponse:
+        records = sort_records(request, filter_records(request, get_store().read().live(entity)))
+        page, cursor = cut_page(request, records)
+        return answer_page([choose_fields(request, record) for record in page], cursor)
+
+    return list_records
+
+
+def filter_records(request: HttpRequest, records: Sequence[Record]) -> list[Record]:
+    if ids := request.GET.get("ids"):
+        wanted = set(ids.split(","))
+        if len(wanted) > 100:
+            raise invalid("ids may name 100 records at most")
+        records = [record for record in records if str(record.id) in wanted]
+    for name in ("owner_id", "org_id", "deal_id"):
+        if (number := read_number(request, name)) is not None:
+            records = [record for record in records if record.values.get(name) == number]
+    if (person_id := read_number(request, "person_id")) is not None:
+        records = [record for record in records if person_id in participants_of(record)]
+    if "done" in request.GET:
+        is_done = request.GET["done"] in ("true", "1")
+        records = [record for record in records if record.values.get("done") is is_done]
+    since, until = (read_instant(request, name) for name in ("updated_since", "updated_until"))
+    return [
+        record
+        for record in records
+        if (since is None or record.updated_at >= since) and (until is None or record.updated_at < until)
+    ]
+
+
+def participants_of(record: Record) -> list[int]:
+    return [item["person_id"] for item in record.values.get("participants", [])]
+
+
+def read_instant(request: HttpRequest, name: str) -> datetime | None:
+    text = request.GET.get(name)
+    try:
+        at = datetime.fromisoformat(text) if text else None
+    except ValueError as error:
+        raise invalid(f"{name} must be a time in RFC 3339") from error
+    if at is not None and at.tzinfo is None:
+        raise invalid(f"{name} must carry an offset")
+    return at
+
+
+def sort_records(request: HttpRequest, records: list[Record]) -> list[Record]:
+    name, direction = request.GET.get("sort_by", "id"), request.GET.get("sort_direction", "asc")
+    if name not in SORTS or direction not in ("asc", "desc"):
+        raise invalid(f"sort_by must be one of {', '.join(SORTS)}, sort_direction asc or desc")
+    keys = {
+        "id": lambda record: record.id,
+        "add_time": lambda record: (record.added_at, record.id),
+        "update_time": lambda record: (record.updated_at, record.id),
+        "due_date": lambda record: (record.values.get("due_date") or "", record.id),
+    }
+    return sorted(records, key=keys[name], reverse=direction == "desc")
+
+
+def choose_fields(request: HttpRequest, record: Record) -> dict[str, Any]:
+    """The record, with the custom fields that `custom_fields` names, or all."""
+    shown = show_record(record)
+    if record.entity == "person":
+        codes = [code for code in request.GET.get("custom_fields", "").split(",") if code]
+        known = get_store().read().person_fields
+        held = shown["custom_fields"]
+        shown["custom_fields"] = {code: held.get(code) for code in known if not codes or code in codes}
+    return shown
+
+
+def creates(entity: str) -> View:
+    def create_record(request: HttpRequest) -> HttpResponse:
+        body = frame.read_object(request)
+        with changing() as change:
+            record = change.create(entity, body)
+        return answer(choose_fields(request, record))
+
+    return create_record
+
+
+def shows(entity: str) -> View:
+    def show_one(request: HttpRequest, record_id: int) -> HttpResponse:
+        record = Change(get_store().read()).get(entity, record_id, with_deleted=True)
+        return answer(choose_fields(request, record))
+
+    return show_one
+
+
+def updates(entity: str) -> View:
+    def update_record(request: HttpRequest, record_id: int) -> HttpResponse:
+        body = frame.read_object(request)
+        with changing() as change:
+            record = change.update(change.get(entity, record_id), body)
+        return answer(choose_fields(request, record))
+
+    return update_record
+
+
+def deletes(entity: str) -> View:
+    def delete_record(request: HttpRequest, record_id: int) -> HttpResponse:
+        with changing() as change:
+            change.delete(change.get(entity, record_id))
+        return answer({"id": record_id})
+
+    return delete_record
+
+
+# --- Search and merge -------------------------------------------------------------------------------------------------
+
+
+def search_persons(request: HttpRequest) -> HttpResponse:
+    """By a term of at least two characters, or one where it must match as a whole."""
+    is_exact = request.GET.get("exact_match") in ("true", "1")
+    term = request.GET.get("term", "").strip().lower()
+    if len(term) < (1 if is_exact else 2):
+        raise invalid("term must have at least 2 characters, or 1 with exact_match")
+    fields = [name for name in request.GET.get("fields", "").split(",") if name] or list(SEARCHED)
+    if unknown := [name for name in fields if name not in SEARCHED]:
+        raise invalid(f"fields: {unknown[0]} is not searched")
+    found = [record for record in get_store().read().live("person") if is_found(record, fields, term, is_exact)]
+    page, cursor = cut_page(request, found, largest=LARGEST_SEARCH)
+    items = [{"result_score": 1.0 if is_exact else 0.5, "item": show_found(record)} for record in page]
+    return answer_page({"items": items}, cursor)
+
+
+def is_found(record: Record, fields: Sequence[str], term: str, is_exact: bool) -> bool:
+    texts = {
+        "name": [record.values.get("name", "")],
+        "email": [way["value"] for way in record.values["emails"]],
+        "phone": [way["value"] for way in record.values["phones"]],
+        "notes": [record.values.get("notes", "")],
+        "custom_fields": [str(value) for value in record.values["custom_fields"].values() if value is not None],
+    }
+    values = [text.lower() for name in fields for text in texts[name]]
+    return term in values if is_exact else any(term in value for value in values)
+
+
+def show_found(record: Record) -> dict[str, Any]:
+    return {
+        "id": record.id,
+        "type": "person",
+        "name": record.values["name"],
+        "emails": [way["value"] for way in record.values["emails"]],
+        "phones": [way["value"] for way in record.values["phones"]],
+        "visible_to": record.values["visible_to"],
+        "owner": {"id": record.values["owner_id"]},
+        "custom_fields": [str(value) for value in record.values["custom_fields"].values() if value is not None],
+        "notes": [record.values["notes"]] if record.values.get("notes") else [],
+    }
+
+
+def merge_persons(request: HttpRequest, record_id: int) -> HttpResponse:
+    """The address names who goes, `merge_with_id` who stays: https://pipedrive.readme.io/docs/merging-two-persons"""
+    survivor_id = frame.read_object(request).get("merge_with_id")
+    if not isinstance(survivor_id, int) or isinstance(survivor_id, bool):
+        raise invalid("merge_with_id must be a whole number")
+    with changing() as change:
+        merged = change.merge(change.get("person", record_id), change.get("person", survivor_id))
+    return answer(
+        {
+            "id": merged.id,
+            "company_id": COMPANY_ID,
+            "merge_what_id": record_id,
+            "active_flag": True,
+            **{name: merged.values[name] for name in ("name", "first_name", "last_name", "owner_id")},
+            "email": merged.values["emails"],
+            "phone": merged.values["phones"],
+            "add_time": f"{merged.added_at:%Y-%m-%d %H:%M:%S}",
+            "update_time": f"{merged.updated_at:%Y-%m-%d %H:%M:%S}",
+            "visible_to": str(merged.values["visible_to"]),
+        }
+    )

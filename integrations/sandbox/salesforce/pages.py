@@ -1,0 +1,120 @@
+"""Salesforce's page: Contacts, Leads and Events, the custom fields, and what a person in the org can do."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_POST
+
+from integrations.sandbox.panel import Action, Card, Input, Panel, Section, refuse_action
+from integrations.sandbox.salesforce.answers import SalesforceError
+from integrations.sandbox.salesforce.catalog import FIELDS, WRITABLE
+from integrations.sandbox.salesforce.changes import delete as delete_row
+from integrations.sandbox.salesforce.changes import get_row, insert, update
+from integrations.sandbox.salesforce.changes import merge as merge_rows
+from integrations.sandbox.salesforce.records import Row, State, get_store
+
+NEW_PERSON = (Input("FirstName", "First name"), Input("LastName", "Last name"), Input("Email", "E-mail"))
+ADD = Action("Add", "people/add/", NEW_PERSON)
+
+
+def show_sections() -> list[Section]:
+    state = get_store().read()
+    sections = [
+        Section(
+            f"{sobject}s",
+            [show_card(row) for row in reversed(state.rows_of(sobject, with_deleted=True))],
+            actions=(ADD,) if sobject == "Contact" else (),
+        )
+        for sobject in WRITABLE
+    ]
+    return [*sections, Section("Custom fields", [show_field(state, name) for name in custom_fields()])]
+
+
+def custom_fields() -> list[str]:
+    """As `Contact.Keepsync_Id__c`."""
+    return [f"{sobject}.{name}" for sobject in WRITABLE for name, item in FIELDS[sobject].items() if item.is_custom]
+
+
+def show_card(row: Row) -> Card:
+    shown = row.show()
+    status = "merged" if row.master_id else "deleted" if row.is_deleted else ""
+    title = shown.get("Name") or shown.get("Subject") or row.id
+    subtitle = shown.get("Email") or shown.get("StartDateTime") or ""
+    return Card(row.id, str(title), str(subtitle), status, shown, () if row.is_deleted else actions_on(row))
+
+
+def actions_on(row: Row) -> tuple[Action, ...]:
+    path = f"rows/{row.sobject}/{row.id}"
+    delete = Action("Delete", f"{path}/delete/", is_dangerous=True)
+    if row.sobject == "Event":
+        inputs: tuple[Input, ...] = (Input("Subject", "Subject", row.values.get("Subject") or ""),)
+        return Action("Change", f"{path}/edit/", inputs), delete
+    inputs = tuple(Input(item.name, item.label, row.values.get(item.name) or "") for item in NEW_PERSON)
+    merge = Action("Merge the other one into this", f"{path}/merge/", (Input("other", "Other record's id"),))
+    return Action("Change", f"{path}/edit/", inputs), merge, delete
+
+
+def show_field(state: State, name: str) -> Card:
+    is_missing = name in state.missing_fields
+    action = Action("Make the field" if is_missing else "Remove the field", f"fields/{name}/turn/")
+    return Card(name, name, "", "deleted" if is_missing else "", {}, (action,))
+
+
+panel = Panel(
+    "salesforce",
+    name="Salesforce",
+    intro="A CRM with Contacts, Leads and Events. It sends no webhooks: changes made here are found by polling.",
+    show=show_sections,
+)
+
+
+def act(do: Callable[[State, Row, HttpRequest], object]) -> Callable[..., HttpResponse]:
+    """A button's view."""
+
+    @require_POST
+    def view(request: HttpRequest, sobject: str, record_id: str) -> HttpResponse:
+        try:
+            with get_store().change() as state:
+                do(state, get_row(state, sobject, record_id), request)
+        except SalesforceError as error:
+            return refuse_action(request, panel, error.message)
+        return panel.back()
+
+    return view
+
+
+def _edit(state: State, row: Row, request: HttpRequest) -> None:
+    update(state, row, request.POST.dict())
+
+
+def _delete(state: State, row: Row, request: HttpRequest) -> None:
+    delete_row(state, row)
+
+
+def _merge(state: State, row: Row, request: HttpRequest) -> None:
+    merge_rows(state, row, [get_row(state, row.sobject, request.POST.get("other", "").strip())], {})
+
+
+edit, delete, merge = act(_edit), act(_delete), act(_merge)
+
+
+@require_POST
+def turn_field(request: HttpRequest, name: str) -> HttpResponse:
+    """Make a custom field that is missing, or remove it."""
+    if name not in custom_fields():
+        return refuse_action(request, panel, "There is no such custom field.")
+    with get_store().change() as state:
+        if state.missing_fields.pop(name, None) is None:
+            state.missing_fields[name] = name
+    return panel.back()
+
+
+@require_POST
+def add_person(request: HttpRequest) -> HttpResponse:
+    """Somebody whom a colleague enters by hand."""
+    try:
+        with get_store().change() as state:
+            insert(state, "Contact", request.POST.dict())
+    except SalesforceError as error:
+        return refuse_action(request, panel, error.message)
+    return panel.back()

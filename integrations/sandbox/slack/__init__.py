@@ -1,0 +1,1 @@
+"""Slack: messages by chat.postMessage and by incoming webhook."""

@@ -1,0 +1,1 @@
+"""Stripe: Checkout Sessions with a page to pay them, refunds, events, and signed webhooks."""

@@ -1,0 +1,1 @@
+"""Zoom: meetings, their registrants, and webhooks about both."""
