@@ -206,23 +206,37 @@ def may_replay(effect: Effect) -> bool:
 def replay(chosen: QuerySet[Effect]) -> list[UUID]:
     """Make effects due again with a new retry schedule; returns the ids of those that were.
 
-    What has succeeded once and for all is left alone. A change of state for whose subject another one is open is
-    suppressed: that one brings the same state.
+    What has succeeded once and for all is left alone. Of the changes of state of one subject one is enough, the open
+    one or else the newest; dead ones beside it are suppressed.
     """
     with transaction.atomic():
-        rows = chosen.order_by("id").select_for_update(of=("self",))
-        replayed = [effect for effect in rows if may_replay(effect)]
-        ids = [effect.pk for effect in replayed if not is_covered(effect)]
+        rows = [effect for effect in chosen.order_by("-id").select_for_update(of=("self",)) if may_replay(effect)]
+        taken = find_open_subjects(rows)
+        ids: list[UUID] = []
+        for effect in rows:
+            if subject_of(effect) not in taken:
+                ids.append(effect.pk)
+            if effect.is_state:
+                taken.add(subject_of(effect))
         reopen(Effect.objects.filter(pk__in=ids))
-        covered = Effect.objects.filter(pk__in=[effect.pk for effect in replayed if effect.pk not in set(ids)])
+        covered = Effect.objects.filter(pk__in=[effect.pk for effect in rows], status__in=REPLAYABLE)
         covered.update(status=Status.SUPPRESSED, close_reason="Another effect brings the same state.")
-        planned_here().update(effect.connection_id for effect in replayed)
+        planned_here().update(effect.connection_id for effect in rows)
     return ids
 
 
-def is_covered(effect: Effect) -> bool:
-    same = Effect.objects.filter(connection=effect.connection_id, kind=effect.kind, subject=effect.subject)
-    return effect.is_state and same.filter(status__in=OPEN).exclude(pk=effect.pk).exists()
+type Subject = tuple[int, str, str]
+
+
+def subject_of(effect: Effect) -> Subject:
+    return effect.connection_id, effect.kind, effect.subject
+
+
+def find_open_subjects(effects: Sequence[Effect]) -> set[Subject]:
+    """Of these effects' subjects, those for which a change of state is open."""
+    subjects = {effect.subject for effect in effects if effect.is_state}
+    found = Effect.objects.filter(is_state=True, subject__in=subjects, status__in=OPEN)
+    return set(found.values_list("connection_id", "kind", "subject"))
 
 
 def reopen(effects: QuerySet[Effect]) -> None:

@@ -220,6 +220,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='effect',
+            index=models.Index(condition=models.Q(('external_id', ''), _negated=True), fields=['external_id'], name='effect_external_id'),
+        ),
+        migrations.AddIndex(
+            model_name='effect',
             index=models.Index(condition=models.Q(('status__in', ['pending', 'running', 'retrying', 'waiting'])), fields=['connection', 'id'], name='effect_open'),
         ),
         migrations.AddIndex(

@@ -95,6 +95,7 @@ class Effect(models.Model):
             models.Index(fields=["kind", "id"], name="effect_kind"),
             models.Index(fields=["subject", "id"], name="effect_subject"),
             models.Index(fields=["delivery_id"], name="effect_delivery"),
+            models.Index(fields=["external_id"], condition=~Q(external_id=""), name="effect_external_id"),
             models.Index(fields=["fingerprint", "id"], condition=Q(status="dead"), name="effect_dead"),
         ]
 

@@ -485,6 +485,29 @@ def test_a_replay_of_a_state_for_which_another_is_open_is_suppressed(world: Worl
     assert only(pk=dead.pk).status == Status.SUPPRESSED
 
 
+def test_of_several_dead_states_of_one_subject_the_newest_is_replayed(world: World, connection: Connection) -> None:
+    world.answers = [PermanentError("no"), PermanentError("no")]
+    for _ in range(2):
+        bring(connection)
+        drain(connection.pk)
+    older, newer = Effect.objects.order_by("id")
+    assert effects.replay(Effect.objects.all()) == [newer.pk]
+    drain(connection.pk)
+    assert world.told == ["thing:1"]
+    assert only(pk=older.pk).status == Status.SUPPRESSED
+
+
+def test_a_replay_of_many_asks_the_database_a_few_times(
+    world: World, connection: Connection, django_assert_max_num_queries: Any
+) -> None:
+    world.answers = [PermanentError("no") for _ in range(30)]
+    for number in range(30):
+        bring(connection, f"thing:{number}")
+    drain(connection.pk)
+    with django_assert_max_num_queries(8):
+        assert len(effects.replay(Effect.objects.all())) == 30
+
+
 def test_suppress_closes_what_has_not_happened_and_discard_a_dead_letter(world: World, connection: Connection) -> None:
     bring(connection, "thing:1")
     effects.suppress(only(), "not wanted")
