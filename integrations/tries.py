@@ -196,7 +196,9 @@ def write_down(claim: Claim, result: Done | Skipped) -> None:
         result.record()
         mark(claim, Status.SUCCEEDED, external_id=result.external_id[:255])
     else:
-        mark(claim, Status.SUPPRESSED, close_reason=result.reason[:ERROR_LENGTH])
+        # Where an earlier try has brought a state there, nothing more to do is a success.
+        status = Status.SUCCEEDED if claim.effect.external_id else Status.SUPPRESSED
+        mark(claim, status, close_reason=result.reason[:ERROR_LENGTH])
 
 
 def mark(claim: Claim, status: Status, **fields: str) -> None:

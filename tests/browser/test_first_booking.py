@@ -100,7 +100,7 @@ def test_a_booking_is_seen_moved_and_cancelled_with_its_history(page: Page, inst
     page.goto(meeting)
     reload_until(page, lambda: read_status(page) == "cancelled")
     expect(page.locator("body")).to_contain_text("event.cancelled")
-    page.mouse.wheel(0, 10_000)
+    page.get_by_text("Deliveries that made it").scroll_into_view_if_needed()
     expect(page.get_by_text("Deliveries that made it")).to_be_in_viewport()
     take_picture(page, "meeting")
 

@@ -220,6 +220,13 @@ def test_a_state_that_changes_while_it_is_sent_is_sent_again(world: World, conne
     assert only().status == Status.SUCCEEDED
 
 
+def test_nothing_more_to_do_after_a_success_is_a_success(world: World, connection: Connection) -> None:
+    world.answers = [lambda task: (bring(connection), Done("rec"))[1], Skipped("Nothing has changed.")]
+    bring(connection)
+    drain(connection.pk)
+    assert (only().status, only().external_id, only().attempts) == (Status.SUCCEEDED, "rec", 2)
+
+
 def test_nothing_to_do_is_suppressed_with_its_reason(world: World, connection: Connection) -> None:
     world.answers = [Skipped("Nothing has changed.")]
     bring(connection)
