@@ -157,7 +157,7 @@ def test_request_that_the_contract_does_not_allow_is_refused(request_, reason):
 @needs_contracts
 def test_address_of_no_provider_is_refused():
     with pytest.raises(ContractError, match="no contract"):
-        find_contract("https://api.calendar.live/v1/calendars")
+        find_contract("https://api.provider.example/v1/calendars")
 
 
 @needs_contracts
