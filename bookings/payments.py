@@ -58,23 +58,34 @@ def settle(told: Told, *, meeting: Meeting | None = None, connection: Connection
 
 
 def lock_payment(told: Told) -> Payment:
-    """The session's or the intent's row, locked; a new one where neither is known."""
+    """The session's or the intent's row, locked; a new one where neither is known. Two that are one are joined."""
     rows = Payment.objects.select_for_update(no_key=True)
-    found = rows.filter(session_id=told.session_id).first() if told.session_id else None
-    if found is None and told.payment_intent:
-        found = rows.filter(payment_intent=told.payment_intent).first()
-    return found or Payment()
+    of_session = rows.filter(session_id=told.session_id).first() if told.session_id else None
+    of_intent = rows.filter(payment_intent=told.payment_intent).first() if told.payment_intent else None
+    if of_session and of_intent and of_session != of_intent and not of_intent.session_id:
+        join(of_session, of_intent)
+    return of_session or of_intent or Payment()
+
+
+def join(payment: Payment, other: Payment) -> None:
+    """Take over what was told of the intent before its session was known."""
+    if RANK[Status(other.status)] > RANK[Status(payment.status)]:
+        payment.status = other.status
+    payment.payment_intent = payment.payment_intent or other.payment_intent
+    payment.meeting = payment.meeting or other.meeting
+    payment.told_by = list(dict.fromkeys([*payment.told_by, *other.told_by]))
+    payment.paid_at = payment.paid_at or other.paid_at
+    other.delete()
 
 
 def move(payment: Payment, told: Told) -> None:
     is_dispute_won = payment.status == Status.DISPUTED and told.status == Status.PAID and told.by == "stripe"
-    if told.status == Status.PAID and told.by not in payment.told_by:
-        payment.told_by = [*payment.told_by, told.by]
+    if told.status == Status.PAID:
+        payment.told_by = list(dict.fromkeys([*payment.told_by, told.by]))
+        payment.paid_at = payment.paid_at or timezone.now()
     if not is_dispute_won and RANK[Status(told.status)] <= RANK[Status(payment.status)]:
         return
     payment.status = told.status
-    if told.status == Status.PAID and payment.paid_at is None:
-        payment.paid_at = timezone.now()
 
 
 def show_on_meeting(payment: Payment, told: Told) -> None:

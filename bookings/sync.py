@@ -13,8 +13,9 @@ from contacts.models import Contact, ContactLink
 from contacts.sync import on_first_link, plan_contacts
 from integrations import mappings
 from integrations.effects import Result, Skipped, Task, carries_out_together, plan
-from integrations.models import Connection, FieldMapping
+from integrations.models import Connection, Effect, FieldMapping
 from integrations.pairs import list_crms, save_prepared
+from integrations.providers.base import Account
 from integrations.providers.crm import CrmMeeting
 from integrations.pushes import UNCHANGED, push
 
@@ -37,9 +38,13 @@ def plan_meeting(meeting_id: UUID, connection_id: int) -> None:
 
 @on_first_link
 def complete_meetings(connection: Connection, contact_id: UUID) -> None:
-    """A contact that has come to a CRM after its meetings joins them there."""
-    there = MeetingLink.objects.filter(connection=connection, meeting__attendances__contact=contact_id)
-    for meeting_id in there.values_list("meeting_id", flat=True).distinct():
+    """A contact that has come to a CRM after its meetings joins them there: those that are, and those being sent."""
+    attended = Meeting.objects.filter(attendances__contact=contact_id).distinct()
+    there = set(attended.filter(links__connection=connection).values_list("pk", flat=True))
+    subjects = {f"meeting:{key}": key for key in attended.values_list("pk", flat=True)}
+    running = Effect.objects.filter(connection=connection, kind=UPSERT, status=Effect.Status.RUNNING)
+    being_sent = running.filter(subject__in=subjects).values_list("subject", flat=True)
+    for meeting_id in sorted(there | {subjects[subject] for subject in being_sent}):
         plan_meeting(meeting_id, connection.pk)
 
 
@@ -47,7 +52,7 @@ def complete_meetings(connection: Connection, contact_id: UUID) -> None:
 def push_meetings(tasks: Sequence[Task]) -> Sequence[Result]:
     """Create or update meetings at one CRM, with those of their contacts that are there."""
     connection, account = tasks[0].connection, tasks[0].account
-    batch = Batch(connection, [task.subject_id for task in tasks])
+    batch = Batch(connection, account, [task.subject_id for task in tasks])
     crm = mappings.get_crm(connection)
     return push(
         tasks,
@@ -60,8 +65,8 @@ def push_meetings(tasks: Sequence[Task]) -> Sequence[Result]:
 class Batch:
     """What is needed to make the records of several meetings, loaded at once."""
 
-    def __init__(self, connection: Connection, ids: Sequence[str]) -> None:
-        self.connection = connection
+    def __init__(self, connection: Connection, account: Account, ids: Sequence[str]) -> None:
+        self.owners = mappings.Owners(connection, account)
         self.meetings = load_meetings(ids)
         self.mapping = mappings.read_mapping(connection, FieldMapping.Record.MEETING)
         links = MeetingLink.objects.filter(connection=connection, meeting__in=self.meetings.values())
@@ -77,7 +82,7 @@ class Batch:
             return Skipped("The meeting is not there any more.")
         link = self.links.get(meeting.pk)
         contacts = [attendance.contact for attendance in meeting.attendances.all()]
-        owner = mappings.find_owner(self.connection, task.account, contacts[0].owner) if contacts else None
+        owner = self.owners.find(contacts[0].owner) if contacts else None
         there = [self.contact_ids[contact.pk] for contact in contacts if contact.pk in self.contact_ids]
         record = CrmMeeting(
             key=str(meeting.pk),

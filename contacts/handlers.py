@@ -25,6 +25,6 @@ def follow_merged_records(event: RecordsMerged, origin: Origin) -> Outcome:
     merged = links.filter(external_id__in=event.merged_ids).exclude(external_id=event.survivor_id).order_by("id")
     for link in merged:
         if not links.filter(external_id=event.survivor_id).exists():
-            link.external_id, link.pushed_hash = event.survivor_id, ""
+            link.external_id, link.pushed_hash, link.pushed_at = event.survivor_id, "", None
             link.save()
     return Outcome.APPLIED

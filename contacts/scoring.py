@@ -1,10 +1,14 @@
 """What a booking says about a lead, in points: rules over the booking form's answers and the address."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from contacts.free_mail import is_free_mail
 from contacts.models import ScoreRule
+
+# The hyphens, dashes and the minus sign that programs put between two numbers.
+DASHES = re.compile("[\u2010-\u2015\u2212]")
 
 
 def load_rules() -> list[ScoreRule]:
@@ -13,7 +17,9 @@ def load_rules() -> list[ScoreRule]:
 
 def score(rules: Iterable[ScoreRule], answers: Sequence[Mapping[str, Any]], email: str) -> int:
     """The sum of all rules that match. `answers` are `{"key", "value"}`; a value may be one or a list."""
-    given = {fold(str(answer.get("key", ""))): fold_all(answer.get("value")) for answer in answers}
+    given: dict[str, set[str]] = {}
+    for answer in answers:
+        given.setdefault(fold(str(answer.get("key", ""))), set()).update(fold_all(answer.get("value")))
     return sum(rule.points for rule in rules if matches(rule, given, email))
 
 
@@ -35,4 +41,4 @@ def fold_all(value: Any) -> set[str]:
 
 def fold(text: str) -> str:
     """Upper and lower case, spaces around, and the kind of dash don't count."""
-    return text.strip().casefold().replace("–", "-").replace("—", "-")
+    return DASHES.sub("-", text.strip().casefold())

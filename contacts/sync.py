@@ -1,21 +1,22 @@
 """Bringing contacts to the CRMs: planned when a contact has changed, made from its state when the effect runs."""
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
-from django.utils import timezone
 
 from contacts.claims import Kind
 from contacts.identifiers import list_values
-from contacts.models import Contact, ContactLink
+from contacts.models import Contact, ContactLink, Identifier
 from integrations import mappings
 from integrations.effects import Result, Skipped, Task, carries_out_together, plan
 from integrations.exceptions import ConflictError
 from integrations.models import Connection, FieldMapping
 from integrations.pairs import save_prepared
+from integrations.providers.base import Account
 from integrations.providers.crm import CrmContact
 from integrations.pushes import UNCHANGED, push
 
@@ -36,35 +37,38 @@ def plan_contacts(contacts: QuerySet[Contact], crms: Sequence[Connection]) -> No
 def push_contacts(tasks: Sequence[Task]) -> Sequence[Result]:
     """Create or update contacts at one CRM. Those in which nothing has changed are not sent."""
     connection, account = tasks[0].connection, tasks[0].account
-    batch = Batch(connection, [task.subject_id for task in tasks])
+    batch = Batch(connection, account, [task.subject_id for task in tasks])
     crm = mappings.get_crm(connection)
     return push(
         tasks,
         make=batch.make_record,
         save=lambda records: save_prepared(connection, lambda: crm.save_contacts(account, records)),
-        link=lambda record, external_id: link_contact(connection, record, external_id),
+        link=batch.link,
     )
 
 
 class Batch:
     """What is needed to make the records of several contacts, loaded at once."""
 
-    def __init__(self, connection: Connection, ids: Sequence[str]) -> None:
+    def __init__(self, connection: Connection, account: Account, ids: Sequence[str]) -> None:
         self.connection = connection
         self.contacts = load_contacts(ids)
         self.mapping = mappings.read_mapping(connection, FieldMapping.Record.CONTACT)
         links = ContactLink.objects.filter(connection=connection, contact__in=self.contacts.values())
         self.links = {link.contact_id: link for link in links}
+        self.owners = mappings.Owners(connection, account)
+        self.holders = find_holders(connection, self.contacts.values())
 
-    def make_record(self, task: Task) -> CrmContact | Skipped:
+    def make_record(self, task: Task) -> CrmContact | Skipped | ConflictError:
         contact = self.contacts.get(task.subject_id)
         if contact is None or contact.merged_into_id:
             return Skipped("The contact is not there any more, or was merged into another.")
         link = self.links.get(contact.pk)
-        owner = mappings.find_owner(self.connection, task.account, contact.owner)
-        values = mappings.map_values(self.mapping, read_values(contact, owner))
+        values = mappings.map_values(self.mapping, read_values(contact, self.owners.find(contact.owner)))
         if link and link.pushed_hash == mappings.hash_values(values):
             return UNCHANGED
+        if not link and not self.may_have_record(contact):
+            return one_record_for_two(self.connection)
         return CrmContact(
             key=str(contact.pk),
             values=values,
@@ -72,6 +76,31 @@ class Batch:
             may_exist=task.is_repeat,
             email=next(iter(list_values(contact, Kind.EMAIL)), ""),
         )
+
+    def may_have_record(self, contact: Contact) -> bool:
+        """A CRM has one record for each address: sending another contact of a shared mailbox would write over it."""
+        index = index_shared_mailbox(contact)
+        return index is None or self.holders.setdefault(index, contact.pk) == contact.pk
+
+    def link(self, record: CrmContact, external_id: str) -> None:
+        link_contact(self.connection, record, external_id, as_of=self.contacts[record.key].updated_at)
+
+
+def find_holders(connection: Connection, contacts: Iterable[Contact]) -> dict[bytes, UUID]:
+    """Of shared mailboxes, by their blind index: the contact who has their record at the CRM."""
+    indexes = [index for index in map(index_shared_mailbox, contacts) if index is not None]
+    if not indexes:
+        return {}
+    held = Identifier.objects.filter(kind=Kind.EMAIL, index__in=indexes, is_current=True)
+    there = held.filter(contact__links__connection=connection).order_by("-id")
+    return {bytes(each.index): each.contact_id for each in there if each.index is not None}
+
+
+def index_shared_mailbox(contact: Contact) -> bytes | None:
+    """The blind index of the address by which a CRM knows the contact, where it is a shared one."""
+    emails = [each for each in contact.identifiers.all() if each.kind == Kind.EMAIL and each.is_current]
+    index = emails[0].index if emails and emails[0].is_shared else None
+    return None if index is None else bytes(index)
 
 
 def load_contacts(ids: Iterable[str]) -> dict[str, Contact]:
@@ -98,13 +127,16 @@ def read_values(contact: Contact, owner: str | None) -> dict[str, Any]:
     }
 
 
-def link_contact(connection: Connection, record: CrmContact, external_id: str) -> None:
-    """Remember the CRM's id and what was sent. Raises ConflictError where another contact has that record."""
+def link_contact(connection: Connection, record: CrmContact, external_id: str, *, as_of: datetime) -> None:
+    """Remember the CRM's id and what was sent, which was the state `as_of` then: what has changed since goes out anew.
+
+    Raises ConflictError where another contact has that record.
+    """
     contact_id = UUID(record.key)
     other = ContactLink.objects.filter(connection=connection, external_id=external_id).exclude(contact=contact_id)
     if other.exists():
-        raise ConflictError(f"{connection} has one record for two contacts here: merge them, then replay this.")
-    pushed = {"pushed_hash": mappings.hash_values(record.values), "pushed_at": timezone.now()}
+        raise one_record_for_two(connection)
+    pushed = {"pushed_hash": mappings.hash_values(record.values), "pushed_at": as_of}
     same = ContactLink.objects.filter(connection=connection, contact=contact_id, external_id=external_id)
     if same.update(**pushed):
         return
@@ -113,6 +145,10 @@ def link_contact(connection: Connection, record: CrmContact, external_id: str) -
     )
     for notify in _first_links:
         notify(connection, contact_id)
+
+
+def one_record_for_two(connection: Connection) -> ConflictError:
+    return ConflictError(f"{connection} has one record for two contacts here: merge them, then replay this.")
 
 
 type Notify = Callable[[Connection, UUID], None]

@@ -89,17 +89,33 @@ def hash_values(values: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def find_owner(connection: Connection, account: Account, user: Any) -> str | None:
-    """The CRM's id of one of our users: as an administrator mapped it, else as the CRM finds it by e-mail.
+class Owners:
+    """Who our users are at a CRM: as an administrator mapped them, else as the CRM finds them by e-mail.
 
-    What is found there is kept. None for nobody, and for one whom the CRM doesn't know.
+    What is found there is kept, and what is not is asked once for each batch.
     """
-    if user is None:
-        return None
-    known = OwnerMapping.objects.filter(connection=connection, user=user).first()
-    if known is None and (found := get_crm(connection).find_owner(account, user.email) if user.email else ""):
-        known, _ = OwnerMapping.objects.get_or_create(connection=connection, user=user, defaults={"external_id": found})
-    return known.external_id if known else None
+
+    def __init__(self, connection: Connection, account: Account) -> None:
+        self.connection = connection
+        self.account = account
+        mapped = OwnerMapping.objects.filter(connection=connection).values_list("user_id", "external_id")
+        self.known: dict[int, str | None] = dict(mapped)
+
+    def find(self, user: Any) -> str | None:
+        """The CRM's id of the user; None for nobody, and for one whom the CRM doesn't know."""
+        if user is None:
+            return None
+        if user.pk not in self.known:
+            self.known[user.pk] = self.look_up(user)
+        return self.known[user.pk]
+
+    def look_up(self, user: Any) -> str | None:
+        found = get_crm(self.connection).find_owner(self.account, user.email) if user.email else ""
+        if not found:
+            return None
+        defaults = {"external_id": found}
+        kept, _ = OwnerMapping.objects.get_or_create(connection=self.connection, user=user, defaults=defaults)
+        return kept.external_id
 
 
 # --- As a file --------------------------------------------------------------------------------------------------------
@@ -138,7 +154,8 @@ def read_rows(connection: Connection, fields: PayloadReader, record: str) -> lis
         if ours not in OUR_FIELDS[record]:
             raise PayloadError(fields.at(ours), f"is none of {', '.join(OUR_FIELDS[record])}.")
         for path, theirs in fields.items(ours):
-            if not isinstance(theirs, str) or not 1 <= len(theirs.strip()) <= 128 or theirs.strip() in rows:
+            name = theirs.strip() if isinstance(theirs, str) and theirs.isprintable() else ""
+            if not 1 <= len(name) <= 128 or name in rows:
                 raise PayloadError(path, "is not a field name of 1 to 128 characters that stands once.")
-            rows[theirs.strip()] = FieldMapping(connection=connection, record=record, ours=ours, theirs=theirs.strip())
+            rows[name] = FieldMapping(connection=connection, record=record, ours=ours, theirs=name)
     return list(rows.values())

@@ -7,7 +7,9 @@
 
 from django.conf import settings
 
+from bookings import sync
 from bookings.flows import letters
+from bookings.flows.admission import list_attending
 from bookings.models import Meeting, Payment, Price
 from bookings.payments import Told, find_price, settle
 from integrations.effects import Done, Result, Skipped, Task, carries_out, plan
@@ -28,7 +30,8 @@ def follow(meeting: Meeting) -> None:
             undo(payment, find_price(meeting))
         return
     price = find_price(meeting)
-    is_free = price is None or Payment.objects.filter(meeting=meeting).exists()
+    # An occurrence that was changed by itself was sold with its series.
+    is_free = price is None or meeting.series_id or Payment.objects.filter(meeting=meeting).exists()
     if not is_free and (account := find_stripe()):
         plan(CREATE, connection_id=account.pk, subject=subject, key=f"{CREATE}:{meeting.pk}")
 
@@ -81,8 +84,7 @@ def create_session(task: Task) -> Result:
 
 def check_capacity(meeting: Meeting) -> None:
     capacity = (meeting.event_type or {}).get("capacity") or 0
-    taken = meeting.attendances.count()
-    if capacity and taken > capacity:
+    if capacity > 1 and list_attending(meeting).count() > capacity:
         raise PermanentError(f"The event is full: {capacity} of {capacity} places are taken. Offer another date.")
 
 
@@ -102,6 +104,7 @@ def record_session(task: Task, meeting: Meeting, price: Price, checkout: stripe.
         undo(payment, price)
     else:
         letters.plan_payment_link(meeting, payment)
+    sync.follow(meeting)
 
 
 @carries_out(EXPIRE)
@@ -119,17 +122,21 @@ def expire_session(task: Task) -> Result:
 
 
 def record_expired(payment: Payment, checkout: stripe.Checkout, status: str) -> None:
-    """Where the customer was quicker and paid, that is undone next."""
+    """Where the customer was quicker and paid, that is undone next. The CRMs learn either."""
     told = Told(by="stripe", session_id=checkout.session_id, status=status, payment_intent=checkout.payment_intent)
     settled = settle(told)
     if settled.status == Payment.Status.PAID and settled.meeting:
         undo(settled, find_price(settled.meeting))
+    if settled.meeting:
+        sync.follow(settled.meeting)
 
 
 @carries_out(REFUND)
 def refund(task: Task) -> Result:
     payment = find_payment(task)
-    if payment is None or payment.status != Payment.Status.PAID or not payment.session_id:
+    # Stripe's word on a refund whose answer was lost may have come meanwhile: the same key finds that refund.
+    open_states = (Payment.Status.PAID, Payment.Status.REFUNDED) if task.is_repeat else (Payment.Status.PAID,)
+    if payment is None or payment.status not in open_states or not payment.session_id:
         return Skipped("There is nothing to refund any more.")
     intent = payment.payment_intent or stripe.get_checkout(task.account, payment.session_id).payment_intent
     made = stripe.refund_payment(task.account, intent, idempotency_key=task.key)
@@ -138,7 +145,9 @@ def refund(task: Task) -> Result:
 
 
 def record_refund(told: Told) -> None:
-    settle(told)
+    settled = settle(told)
+    if settled.meeting:
+        sync.follow(settled.meeting)
 
 
 def find_payment(task: Task) -> Payment | None:

@@ -21,9 +21,11 @@ HIGH_SCORE = 60
 
 
 def follow(meeting: Meeting) -> None:
-    """Tell Slack of a booking with a high score."""
+    """Tell Slack of a booking with a high score. An occurrence that was changed by itself is no booking of its own."""
+    if meeting.status == Meeting.Status.CANCELLED or meeting.series_id:
+        return
     is_high = meeting.attendances.filter(lead_score__gte=HIGH_SCORE).exists()
-    if is_high and meeting.status != Meeting.Status.CANCELLED and (channel := find_slack()):
+    if is_high and (channel := find_slack()):
         subject = f"meeting:{meeting.pk}"
         plan(MESSAGE, connection_id=channel.pk, subject=subject, key=f"{MESSAGE}:high_score:{meeting.pk}")
 

@@ -4,23 +4,31 @@ Everything else is calendar.live's to send. The option `send_emails=0` of the ca
 """
 
 import hashlib
+from datetime import datetime
 from typing import Any, Literal
 
 from django.conf import settings
+from django.db.models import Q, QuerySet
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from bookings.calendar_files import make_calendar_file
+from bookings.calendar_files import clean_line, make_calendar_file
+from bookings.flows.admission import list_attending, stands, wants_zoom
 from bookings.models import Attendance, Invitation, Meeting, Payment
 from bookings.timezones import zone
 from integrations.effects import Done, Result, Skipped, Task, carries_out, plan
 from integrations.models import Connection, Effect
 from integrations.providers.email import client as email
+from integrations.retries import Cause
 
 type Method = Literal["PUBLISH", "CANCEL"]
 type Person = Invitation | Attendance
 
 CONFIRMATION, CANCELLATION, PAYMENT_LINK = "email.confirmation", "email.cancellation", "email.payment_link"
+Status = Effect.Status
+# Why a letter was left out that is wanted after all if the booking turns once more.
+CAME_TOO_LATE = "The booking was cancelled before the confirmation went out."
+STANDS_AGAIN = "The booking stands."
 
 
 def find_mailer(meeting: Meeting) -> Connection | None:
@@ -36,19 +44,25 @@ def find_mailer(meeting: Meeting) -> Connection | None:
 # --- Planning ---------------------------------------------------------------------------------------------------------
 
 
-def plan_confirmation(meeting: Meeting, invitation: Invitation) -> None:
-    """One confirmation for each link that an attendee gets."""
+def plan_confirmation(meeting: Meeting, invitation: Invitation, *, turns: int = 0) -> None:
+    """One confirmation for each link that an attendee gets, and one more each time that it was taken back.
+
+    `turns`: how often that was, beyond what the ledger says.
+    """
     if mailer := find_mailer(meeting):
-        key = f"{CONFIRMATION}:{invitation.pk}:{digest(find_url(meeting, invitation))}"
+        taken_back = Q(kind=CANCELLATION, status=Status.SUCCEEDED) | Q(kind=CONFIRMATION, close_reason=CAME_TOO_LATE)
+        turns += list_letters(invitation).filter(taken_back).count()
+        key = f"{CONFIRMATION}:{invitation.pk}:{turns}:{digest(find_url(meeting, invitation))}"
         plan(CONFIRMATION, connection_id=mailer.pk, subject=f"invitation:{invitation.pk}", key=key)
 
 
 def plan_cancellation(meeting: Meeting, invitation: Invitation) -> None:
     """One cancellation for those who had got a confirmation, or may be getting one at this moment."""
-    confirmations = Effect.objects.filter(kind=CONFIRMATION, subject=f"invitation:{invitation.pk}")
-    latest = confirmations.order_by("-id").first()
+    letters = list_letters(invitation)
+    latest = letters.filter(kind=CONFIRMATION).order_by("-id").first()
     if latest and (mailer := find_mailer(meeting)):
-        key = f"{CANCELLATION}:{invitation.pk}:{latest.pk}"
+        turns = letters.filter(kind=CANCELLATION, close_reason=STANDS_AGAIN).count()
+        key = f"{CANCELLATION}:{invitation.pk}:{latest.pk}:{turns}"
         plan(CANCELLATION, connection_id=mailer.pk, subject=f"invitation:{invitation.pk}", key=key)
 
 
@@ -56,6 +70,10 @@ def plan_payment_link(meeting: Meeting, payment: Payment) -> None:
     if mailer := find_mailer(meeting):
         key = f"{PAYMENT_LINK}:{payment.pk}"
         plan(PAYMENT_LINK, connection_id=mailer.pk, subject=f"meeting:{meeting.pk}", key=key)
+
+
+def list_letters(invitation: Invitation) -> QuerySet[Effect]:
+    return Effect.objects.filter(subject=f"invitation:{invitation.pk}", kind__in=(CONFIRMATION, CANCELLATION))
 
 
 def find_url(meeting: Meeting, invitation: Invitation) -> str:
@@ -74,7 +92,7 @@ def digest(text: str) -> str:
 def send_confirmation(task: Task) -> Result:
     invitation = find_invitation(task)
     if invitation is None or not is_wanted(invitation):
-        return Skipped("The booking was cancelled before the confirmation went out.")
+        return Skipped(CAME_TOO_LATE)
     meeting = invitation.meeting
     url = find_url(meeting, invitation)
     if not task.key.endswith(digest(url)):
@@ -86,10 +104,10 @@ def send_confirmation(task: Task) -> Result:
 @carries_out(CANCELLATION, is_findable=False)
 def send_cancellation(task: Task) -> Result:
     invitation = find_invitation(task)
-    if invitation is None or invitation.confirmed_at is None:
+    if invitation is None or not holds_confirmation(invitation):
         return Skipped("No confirmation was sent that could be taken back.")
-    if is_wanted(invitation):
-        return Skipped("The booking stands again.")
+    if is_coming(invitation) and stands(invitation.meeting):
+        return Skipped(STANDS_AGAIN)
     send(task, invitation.meeting, invitation, template="cancellation", method="CANCEL", url="")
     return Done(record=lambda: note_cancelled(invitation))
 
@@ -98,7 +116,7 @@ def send_cancellation(task: Task) -> Result:
 def send_payment_link(task: Task) -> Result:
     payment = Payment.objects.select_related("meeting").filter(pk=task.key.rpartition(":")[2]).first()
     payer = payment.meeting.attendances.order_by("id").first() if payment and payment.meeting else None
-    if payment is None or payment.meeting is None or payer is None or payment.status != Payment.Status.UNPAID:
+    if payment is None or payment.meeting is None or payer is None or not is_payable(payment, payment.meeting):
         return Skipped("There is nothing to pay any more.")
     send(task, payment.meeting, payer, template="payment_link", method=None, url=payment.url)
     return Done()
@@ -111,9 +129,24 @@ def find_invitation(task: Task) -> Invitation | None:
 def is_wanted(invitation: Invitation) -> bool:
     """Whether this attendee still comes, and the meeting still has the link that Keepsync made."""
     meeting = invitation.meeting
-    attending = meeting.attendances.filter(attendee_id=invitation.attendee_id)
-    is_coming = attending.exclude(response=Attendance.Response.DECLINED).exists()
-    return is_coming and meeting.status == Meeting.Status.CONFIRMED and bool(meeting.made_join_url)
+    return bool(meeting.made_join_url) and is_coming(invitation) and wants_zoom(meeting)
+
+
+def is_coming(invitation: Invitation) -> bool:
+    return list_attending(invitation.meeting).filter(attendee_id=invitation.attendee_id).exists()
+
+
+def holds_confirmation(invitation: Invitation) -> bool:
+    """Whether one was sent that has not been taken back. One of which nobody knows whether it arrived counts."""
+    letters = list_letters(invitation)
+    taken_back = letters.filter(kind=CANCELLATION, status=Status.SUCCEEDED).order_by("-id").first()
+    sent = Q(status=Status.SUCCEEDED) | Q(status=Status.WAITING, cause=Cause.UNKNOWN_OUTCOME)
+    confirmations = letters.filter(sent, kind=CONFIRMATION)
+    return (confirmations.filter(pk__gt=taken_back.pk) if taken_back else confirmations).exists()
+
+
+def is_payable(payment: Payment, meeting: Meeting) -> bool:
+    return payment.status == Payment.Status.UNPAID and meeting.status != Meeting.Status.CANCELLED
 
 
 def note_confirmed(invitation: Invitation) -> None:
@@ -121,7 +154,11 @@ def note_confirmed(invitation: Invitation) -> None:
 
 
 def note_cancelled(invitation: Invitation) -> None:
+    """Where the booking has turned while the letter was sent, a confirmation follows it."""
     Invitation.objects.filter(pk=invitation.pk).update(confirmed_at=None)
+    latest = Invitation.objects.select_related("meeting__connection").get(pk=invitation.pk)
+    if is_wanted(latest):
+        plan_confirmation(latest.meeting, latest, turns=1)
 
 
 def send(task: Task, meeting: Meeting, to: Person, *, template: str, method: Method | None, url: str) -> None:
@@ -129,20 +166,25 @@ def send(task: Task, meeting: Meeting, to: Person, *, template: str, method: Met
         "meeting": meeting,
         "name": to.full_name,
         "url": url,
-        "start": meeting.start.astimezone(zone(meeting.timezone)),
-        "end": meeting.end.astimezone(zone(meeting.timezone)),
+        "start": read_wall_clock(meeting.start, meeting.timezone),
+        "end": read_wall_clock(meeting.end, meeting.timezone),
     }
     email.send_message(
         task.account,
         email.Message(
             to=to.email,
-            subject=" ".join(render_to_string(f"emails/{template}.subject.txt", context).split()),
+            subject=clean_line(render_to_string(f"emails/{template}.subject.txt", context)),
             text=render_to_string(f"emails/{template}.txt", context),
             html=render_to_string(f"emails/{template}.html", context),
             message_id=f"<{task.effect_id}@{settings.MAIL_DOMAIN}>",
             attachments=(attach_calendar_file(meeting, to, method=method, url=url),) if method else (),
         ),
     )
+
+
+def read_wall_clock(instant: datetime, timezone_name: str) -> datetime:
+    """Without its offset: a template would show an aware one in UTC."""
+    return instant.astimezone(zone(timezone_name)).replace(tzinfo=None)
 
 
 def attach_calendar_file(meeting: Meeting, to: Person, *, method: Method, url: str) -> email.Attachment:
@@ -163,4 +205,4 @@ def attach_calendar_file(meeting: Meeting, to: Person, *, method: Method, url: s
         timezone=meeting.timezone,
         now=timezone.now(),
     )
-    return email.Attachment("invite.ics", content, "text/calendar")
+    return email.Attachment("invite.ics", content, f"text/calendar; method={method}")

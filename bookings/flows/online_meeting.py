@@ -8,18 +8,19 @@
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from django.utils import timezone
 
 from bookings import sync
 from bookings.flows import letters
+from bookings.flows.admission import list_attending, wants_zoom
 from bookings.models import Attendance, Invitation, Meeting, MeetingLink
-from bookings.payments import is_settled
 from integrations import mappings
-from integrations.effects import Done, Result, Skipped, Task, carries_out, plan
+from integrations.effects import OPEN, Done, Result, Skipped, Task, carries_out, plan
 from integrations.exceptions import MissingError, PermanentError
-from integrations.models import Connection
+from integrations.models import Connection, Effect
 from integrations.providers.zoom import client as zoom
 
 MEETING, REGISTRANT = "zoom.meeting", "zoom.registrant"
@@ -28,20 +29,21 @@ MEETING, REGISTRANT = "zoom.meeting", "zoom.registrant"
 def follow(meeting: Meeting) -> None:
     """Bring the Zoom meeting and the invitations to where the booking is."""
     link = find_link(meeting)
-    if link is None and not wants_zoom(meeting):
-        return
     account = link.connection if link else find_zoom()
     if account is None:
         return
-    plan(MEETING, connection_id=account.pk, subject=f"meeting:{meeting.pk}")
+    subject = f"meeting:{meeting.pk}"
+    if link is None and not wants_zoom(meeting) and not is_under_way(account.pk, MEETING, subject):
+        return
+    plan(MEETING, connection_id=account.pk, subject=subject)
     if link is not None:
         invite(meeting, link)
 
 
-def wants_zoom(meeting: Meeting) -> bool:
-    """Whether the meeting is to have one: confirmed, paid if it costs money, and without a link of its own."""
-    is_online = (meeting.event_type or {}).get("online_meeting") == "zoom" and not meeting.join_url
-    return is_online and meeting.status == Meeting.Status.CONFIRMED and is_settled(meeting)
+def is_under_way(connection_id: int, kind: str, subject: str) -> bool:
+    """Whether something is being brought there that nothing is recorded of yet."""
+    mine = Effect.objects.filter(connection=connection_id, kind=kind, subject=subject)
+    return mine.filter(status__in=OPEN).exists()
 
 
 def find_link(meeting: Meeting) -> MeetingLink | None:
@@ -66,7 +68,7 @@ def bring_meeting(task: Task) -> Result:
         return Skipped("The meeting is not there any more.")
     link = MeetingLink.objects.filter(meeting=meeting, connection=task.connection).first()
     if not wants_zoom(meeting):
-        return remove(task, meeting, link) if link else Skipped("No online meeting is wanted.")
+        return remove(task, meeting, link) if link else remove_unrecorded(task, meeting)
     spec = make_spec(meeting)
     if link is None or link.is_gone:
         return create(task, meeting, spec)
@@ -126,6 +128,16 @@ def remove(task: Task, meeting: Meeting, link: MeetingLink) -> Done:
     return Done(link.external_id, lambda: record_removal(meeting.pk, link))
 
 
+def remove_unrecorded(task: Task, meeting: Meeting) -> Result:
+    """An earlier try may have made one, with the answer lost."""
+    path = zoom.meetings_path(task.account)
+    found = zoom.find_meeting(task.account, path, make_spec(meeting)) if task.is_repeat else None
+    if found is None:
+        return Skipped("No online meeting is wanted.")
+    zoom.delete_meeting(task.account, found.external_id)
+    return Done(found.external_id)
+
+
 def record_removal(meeting_id: Any, link: MeetingLink) -> None:
     meeting = Meeting.objects.select_for_update(no_key=True).get(pk=meeting_id)
     link.delete()
@@ -148,13 +160,10 @@ def invite(meeting: Meeting, link: MeetingLink) -> None:
         save_invitation(invitation, attendance)
         bring_in(meeting, link, invitation)
     for invitation in known.values():
-        if invitation.registrant_id:
+        subject = f"invitation:{invitation.pk}"
+        if invitation.registrant_id or is_under_way(link.connection_id, REGISTRANT, subject):
             plan_registrant(link.connection_id, invitation)
     take_back(meeting, known.values())
-
-
-def list_attending(meeting: Meeting) -> Iterable[Attendance]:
-    return meeting.attendances.exclude(response=Attendance.Response.DECLINED).order_by("id")
 
 
 def save_invitation(invitation: Invitation, attendance: Attendance) -> None:
@@ -193,14 +202,16 @@ def bring_registrant(task: Task) -> Result:
         return cancel_registrant(task, link, invitation)
     if invitation.registrant_id and invitation.online_id == link.external_id:
         return Skipped("This attendee is registered.")
-    check_place(meeting, invitation)
+    check_place(meeting, link, invitation)
     return register(task, link, invitation)
 
 
-def check_place(meeting: Meeting, invitation: Invitation) -> None:
-    """Places go by who came first. Raises PermanentError where none is left."""
+def check_place(meeting: Meeting, link: MeetingLink, invitation: Invitation) -> None:
+    """Who has a place keeps it; the others go by who came first. Raises PermanentError where none is left."""
     capacity = read_capacity(meeting)
-    attending = [each.attendee_id for each in list_attending(meeting)]
+    placed = meeting.invitations.filter(online_id=link.external_id).exclude(registrant_id="")
+    have_one = set(placed.values_list("attendee_id", flat=True))
+    attending = sorted((each.attendee_id for each in list_attending(meeting)), key=lambda each: each not in have_one)
     if invitation.attendee_id in attending[capacity:]:
         raise PermanentError(f"The webinar is full: {capacity} of {capacity} places are taken. Offer another date.")
 
@@ -224,10 +235,22 @@ def record_registrant(link: MeetingLink, invitation: Invitation, made: zoom.Regi
 
 
 def cancel_registrant(task: Task, link: MeetingLink, invitation: Invitation) -> Result:
-    if not invitation.registrant_id or invitation.online_id != link.external_id:
+    registrant_id = invitation.registrant_id if invitation.online_id == link.external_id else ""
+    if not registrant_id and task.is_repeat:
+        registrant_id = find_unrecorded(task, link, invitation)
+    if not registrant_id:
         return Skipped("This attendee is not registered.")
-    zoom.cancel_registrant(task.account, link.external_id, invitation.registrant_id, invitation.email)
-    return Done(invitation.registrant_id, lambda: forget_registrant(invitation))
+    zoom.cancel_registrant(task.account, link.external_id, registrant_id, invitation.email)
+    return Done(registrant_id, lambda: forget_registrant(invitation))
+
+
+def find_unrecorded(task: Task, link: MeetingLink, invitation: Invitation) -> str:
+    """The registrant that an earlier try made, with the answer lost; empty where there is none."""
+    path = f"{zoom.meeting_path(link.external_id)}/registrants"
+    with suppress(MissingError):
+        found = zoom.find_registrant(task.account, path, invitation.email)
+        return found.registrant_id if found else ""
+    return ""
 
 
 def forget_registrant(invitation: Invitation) -> None:

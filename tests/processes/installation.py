@@ -69,6 +69,8 @@ class Installation:
     webs: dict[int, Group] = field(default_factory=dict)
     worker: Group | None = None
     port: int = 0
+    # What its environment has besides.
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def access_log(self) -> Path:
@@ -79,7 +81,7 @@ class Installation:
 
     def environment(self, **changes: str) -> dict[str, str]:
         own = {"DATABASE_URL": self.url, "DEBUG": "1", "DJANGO_SETTINGS_MODULE": "tests.processes.settings"}
-        return {**os.environ, **own, **self.secrets, **changes}
+        return {**os.environ, **own, **self.secrets, **self.variables, **changes}
 
     def start_group(self, name: str, arguments: list[str], environment: Mapping[str, str]) -> Group:
         group = Group(arguments, environment, self.folder / f"{name}.log")

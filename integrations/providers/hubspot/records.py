@@ -18,6 +18,7 @@ from integrations.exceptions import (
     PermanentError,
     RateLimitedError,
     SetupError,
+    TransientError,
 )
 from integrations.providers.base import Account
 from integrations.providers.crm import CrmContact, CrmMeeting, CrmRecord, Saved
@@ -153,27 +154,45 @@ def update_existing(
 
 
 def save_meetings(account: Account, meetings: Sequence[CrmMeeting]) -> list[Result]:
-    """Known ones by their id, and those that an earlier try may have made by our id; the others are made."""
+    """Known ones by their id, and those that an earlier try may have made by our id; the others are made.
+
+    A limit or an outage that is met in the middle is the result of what is left: what is done stays done. A large batch
+    would never come to its end otherwise, since each contact of a meeting is a call of its own.
+    """
+    results: dict[str, Result] = {}
+    try:
+        bring_meetings(account, meetings, results)
+    except TransientError as error:
+        if not any(isinstance(result, Saved) for result in results.values()):
+            raise
+        results |= {each.key: error for each in meetings if not isinstance(results.get(each.key), Saved)}
+    return in_order(meetings, results)
+
+
+def bring_meetings(account: Account, meetings: Sequence[CrmMeeting], results: dict[str, Result]) -> None:
+    """Add the results one after the other."""
     known = {each.key: each.external_id for each in meetings if each.external_id}
-    results = update_meetings(account, meetings, known)
+    update_meetings(account, meetings, known, results)
     gone = {key for key, result in results.items() if isinstance(result, MissingError)}
     rest = [each for each in meetings if each.key in gone or each.key not in results]
     sought = [each for each in rest if each.may_exist or each.key in gone]
-    results |= update_meetings(account, sought, find_meetings(account, sought))
+    update_meetings(account, sought, find_meetings(account, sought), results)
     made = [each for each in rest if isinstance(results.get(each.key), MissingError | None)]
-    return in_order(meetings, results | create_meetings(account, made))
+    create_meetings(account, made, results)
 
 
 def find_meetings(account: Account, meetings: Sequence[CrmMeeting]) -> dict[str, str]:
     return client.find_by_key(account, MEETINGS, [each.key for each in meetings]) if meetings else {}
 
 
-def update_meetings(account: Account, meetings: Sequence[CrmMeeting], ids: Mapping[str, str]) -> dict[str, Result]:
+def update_meetings(
+    account: Account, meetings: Sequence[CrmMeeting], ids: Mapping[str, str], results: dict[str, Result]
+) -> None:
     """Those whose ids are given, with their contacts."""
     updated = {each.key: each for each in meetings if each.key in ids}
     bodies = {key: {"id": ids[key], "properties": write_meeting(each)} for key, each in updated.items()}
-    results = update_records(account, MEETINGS, bodies)
-    return {key: associate_contacts(account, updated[key], result) for key, result in results.items()}
+    for key, result in update_records(account, MEETINGS, bodies).items():
+        results[key] = associate_contacts(account, updated[key], result)
 
 
 def associate_contacts(account: Account, meeting: CrmMeeting, result: Result) -> Result:
@@ -191,13 +210,14 @@ def associate_contacts(account: Account, meeting: CrmMeeting, result: Result) ->
     return result
 
 
-def create_meetings(account: Account, meetings: Sequence[CrmMeeting]) -> dict[str, Result]:
+def create_meetings(account: Account, meetings: Sequence[CrmMeeting], results: dict[str, Result]) -> None:
     """One that turns out to exist, because our id is unique over there, is updated."""
     inputs = [Input(each.key, each.key, write_creation(each)) for each in meetings]
-    results = send_inputs(lambda bodies: client.create_batch(account, MEETINGS, bodies), inputs, read_key)
-    made = {key: Saved(each.external_id, is_new=True) for key, each in results.items() if isinstance(each, Saved)}
-    refused = [each for each in meetings if isinstance(results[each.key], PermanentError)]
-    return results | made | update_meetings(account, refused, find_meetings(account, refused))
+    answers = send_inputs(lambda bodies: client.create_batch(account, MEETINGS, bodies), inputs, read_key)
+    made = {key: Saved(each.external_id, is_new=True) for key, each in answers.items() if isinstance(each, Saved)}
+    refused = [each for each in meetings if isinstance(answers[each.key], PermanentError)]
+    results |= answers | made
+    update_meetings(account, refused, find_meetings(account, refused), results)
 
 
 def write_creation(meeting: CrmMeeting) -> dict[str, Any]:

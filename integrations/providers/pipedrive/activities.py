@@ -1,10 +1,13 @@
 """Meetings as Pipedrive's activities. They have no custom fields: our key is the last line of the note."""
 
+from collections.abc import Mapping
+
 from integrations.exceptions import MissingError
 from integrations.payloads import PayloadReader
 from integrations.providers.base import Account
 from integrations.providers.crm import CrmMeeting, Saved
 from integrations.providers.pipedrive import client, mapping
+from integrations.providers.pipedrive.client import Params
 from integrations.providers.pipedrive.persons import is_deleted, read_made_id
 
 PATH = f"{client.V2}/activities"
@@ -35,9 +38,13 @@ def find_linked(account: Account, external_id: str) -> PayloadReader | None:
 
 
 def find_made(account: Account, meeting: CrmMeeting) -> PayloadReader | None:
-    """The activity that an earlier try made, among the leading contact's newest; among all where there is none."""
-    params: dict[str, str | int] = {"sort_by": "add_time", "sort_direction": "desc", "limit": client.LARGEST_PAGE}
-    if meeting.contact_ids:
-        params["person_id"] = mapping.read_id(meeting.contact_ids[0])
+    """The activity that an earlier try made: among the leading contact's newest, then among all of the newest, because
+    that try may not have known this contact yet."""
+    narrow = {"person_id": mapping.read_id(meeting.contact_ids[0])} if meeting.contact_ids else {}
+    return (find_newest(account, meeting.key, narrow) if narrow else None) or find_newest(account, meeting.key, {})
+
+
+def find_newest(account: Account, key: str, narrow: Mapping[str, int]) -> PayloadReader | None:
+    params: Params = {"sort_by": "add_time", "sort_direction": "desc", "limit": client.LARGEST_PAGE, **narrow}
     newest = client.read_all(account, PATH, params, pages=NEWEST_PAGES)
-    return next((item for item in newest if mapping.has_mark(item, meeting.key) and not is_deleted(item)), None)
+    return next((item for item in newest if mapping.has_mark(item, key) and not is_deleted(item)), None)

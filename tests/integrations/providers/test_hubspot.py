@@ -539,6 +539,19 @@ def test_contact_that_is_gone_is_no_missing_meeting(provider_http):
     assert type(result) is ConflictError
 
 
+@pytest.mark.parametrize(("status", "error"), [(401, ReauthoriseError), (429, RateLimitedError), (503, OutageError)])
+def test_what_is_met_in_the_middle_leaves_what_is_done_done(provider_http, status, error):
+    """Each contact is a call of its own: a batch that began anew each time would not come to its end."""
+    provider_http.post(f"{MEETINGS}/batch/update", json=batch(record("21"), record("22"), record("23")))
+    stub_association(provider_http, "21", "7")
+    stub_association(provider_http, "22", "7", status=status, json=refusal())
+    meetings = [meeting(f"meeting-{number}", external_id=number) for number in ("21", "22", "23")]
+    first, *left = HUBSPOT.save_meetings(account(), [*meetings, meeting("meeting-24")])
+    assert first == Saved("21")
+    assert [type(each) for each in left] == [error] * 3
+    assert not any("/23/" in path or "create" in path for path in paths(provider_http))
+
+
 @pytest.mark.parametrize("body", ["<html>", '{"results": 7}', ""])
 def test_lost_answer_to_a_creation_is_raised_and_the_creation_not_repeated(faulty_http, body):
     faulty_http.post(f"{MEETINGS}/batch/create", status=201, body=body)

@@ -207,6 +207,15 @@ def test_activity_that_an_earlier_try_made_is_found_by_its_note(provider_http, n
     assert changed.call_count == 1
 
 
+def test_activity_that_was_made_before_its_person_was_known_is_found_among_all(provider_http):
+    """Its contact came to Pipedrive between the two tries."""
+    of_person = stub_list(provider_http, person_id="7")
+    stub_list(provider_http, {"id": 5, "note": NOTE})
+    changed = stub_changed(provider_http)
+    assert save(may_exist=True) == Saved("5")
+    assert (of_person.call_count, changed.call_count) == (1, 1)
+
+
 def test_activity_without_persons_is_looked_for_among_all(provider_http):
     listed = stub_list(provider_http)
     stub_made(provider_http)
