@@ -190,7 +190,7 @@ def test_answer_that_is_not_the_contracts_is_refused_by_name(stubs, answer):
 @pytest.mark.parametrize("body", ["", "<html>", "[" * 100_000])
 def test_answer_that_is_no_json_is_transient(stubs, body):
     stubs.get("https://api.calendar.live/v1/calendars", body=body)
-    with pytest.raises(TransientError, match="not JSON|without a body"):
+    with pytest.raises(TransientError, match=r"not JSON|without a body"):
         list_calendars(account())
 
 
