@@ -10,8 +10,8 @@ from typing import Any
 # What code may pass as `extra=`; everything else is left out.
 ALLOWED_EXTRAS = (
     "delivery_id", "effect_id", "kind", "connection", "provider", "event_type", "status", "cause", "attempt",
-    "attempts", "count", "duration_ms", "retry_in_s", "method", "status_code", "path", "user_id", "command", "fingerprint",
-    "exception", "job",
+    "attempts", "count", "duration_ms", "retry_in_s", "method", "status_code", "path", "user_id", "command",
+    "fingerprint", "exception", "job",
 )  # fmt: skip
 # What stands behind an address's question mark is what somebody was looking for.
 QUERY = re.compile(r"\?[^\s\"']+")

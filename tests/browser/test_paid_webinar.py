@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -29,6 +30,10 @@ def mentions(records: Any) -> int:
     return sum(EMAIL in str(row).lower() or "hopper" in str(row).lower() for row in rows)
 
 
+def is_there_once(installation: Installation, provider: str, records: str) -> bool:
+    return mentions(read_state(installation, provider)[records]) == 1
+
+
 def wait_until(condition: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + 40
     while not condition():
@@ -52,14 +57,11 @@ def test_a_paid_webinar_arrives_everywhere_once(page: Page, installation: Instal
     page.get_by_role("button", name=re.compile("^Pay EUR")).click()
     expect(page.locator("body")).to_contain_text("Paid")
 
-    def mails() -> int:
-        return mentions(read_state(installation, "mail")["messages"])
-
-    wait_until(lambda: mails() == 1, "the confirmation")
-    wait_until(lambda: mentions(read_state(installation, "slack")["messages"]) == 1, "the Slack message")
+    wait_until(partial(is_there_once, installation, "mail", "messages"), "the confirmation")
+    wait_until(partial(is_there_once, installation, "slack", "messages"), "the Slack message")
     for crm, people in CRMS.items():
-        wait_until(lambda crm=crm, people=people: mentions(read_state(installation, crm)[people]) == 1, f"it in {crm}")
-    assert mentions(read_state(installation, "zoom")["registrants"]) == 1
+        wait_until(partial(is_there_once, installation, crm, people), f"the contact in {crm}")
+    assert is_there_once(installation, "zoom", "registrants")
 
     page.goto(f"{installation.sandbox}/mail/")
     page.get_by_role("link", name=re.compile("Confirmed: Pricing masterclass")).first.click()

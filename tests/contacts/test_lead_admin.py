@@ -70,7 +70,7 @@ def test_a_company_address_has_neither_key_nor_values(admin_client: Client, db: 
     ],
 )
 def test_what_is_wrong_with_a_rule_is_said(
-    values: dict[str, str], problem: str, admin_client: Client, db: None
+    values: dict[str, Any], problem: str, admin_client: Client, db: None
 ) -> None:
     assert problem in save_rule(admin_client, **values)
     assert not ScoreRule.objects.filter(answer_key="budget").exists()

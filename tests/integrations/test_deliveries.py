@@ -20,6 +20,7 @@ from integrations.connections import set_status
 from integrations.deliveries import discard, find_forgotten, process, replay
 from integrations.events import dispatch as dispatch_events
 from integrations.exceptions import LeaseLostError, PermanentError, RateLimitedError, StateError, TransientError
+from integrations.failures import fingerprint
 from integrations.models import Attempt, Connection, Delivery
 from integrations.retries import SCHEDULE_S
 from tests.factories import make_delivery, make_payload, read_sample
@@ -225,10 +226,10 @@ def test_a_paused_connections_delivery_waits_without_burning_a_try(delivery: Del
 
 
 def test_failures_of_one_kind_have_one_fingerprint() -> None:
-    one = deliveries.fingerprint("calendar_live", "payload", "data.event.attendees[3].email is null, 'abc'.")
-    other = deliveries.fingerprint("calendar_live", "payload", "data.event.attendees[12].email is null, 'xyz'.")
+    one = fingerprint("calendar_live", "payload", "data.event.attendees[3].email is null, 'abc'.")
+    other = fingerprint("calendar_live", "payload", "data.event.attendees[12].email is null, 'xyz'.")
     assert one == other
-    assert one != deliveries.fingerprint("calendar_live", "bug", "data.event.attendees[3].email is null, 'abc'.")
+    assert one != fingerprint("calendar_live", "bug", "data.event.attendees[3].email is null, 'abc'.")
 
 
 def test_a_replay_is_the_same_row_with_a_new_attempt_and_a_new_schedule(delivery: Delivery, fail: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from integrations import effects
@@ -86,12 +87,8 @@ def only(**filters: Any) -> Effect:
 def let_time_pass(**duration: float) -> None:
     """For everything that waits, as if so much time had gone by."""
     ago = timedelta(**duration)
-    for effect in Effect.objects.exclude(due_at=None):
-        Effect.objects.filter(pk=effect.pk).update(due_at=effect.due_at - ago)
-    for effect in Effect.objects.exclude(lease_expires_at=None):
-        Effect.objects.filter(pk=effect.pk).update(lease_expires_at=effect.lease_expires_at - ago)
-    for state in Drain.objects.exclude(held_until=None):
-        Drain.objects.filter(pk=state.pk).update(held_until=state.held_until - ago)
+    Effect.objects.update(due_at=F("due_at") - ago, lease_expires_at=F("lease_expires_at") - ago)
+    Drain.objects.update(held_until=F("held_until") - ago)
 
 
 # --- Planning ---------------------------------------------------------------------------------------------------------
@@ -212,8 +209,18 @@ def test_a_rest_that_ends_with_the_slice_is_woken_from(world: World, connection:
     assert world.told == ["thing:1"]
 
 
+def change_meanwhile(connection: Connection) -> Callable[[Task], Result]:
+    """A success during which the state has changed again."""
+
+    def answer(task: Task) -> Result:
+        bring(connection)
+        return Done("rec")
+
+    return answer
+
+
 def test_a_state_that_changes_while_it_is_sent_is_sent_again(world: World, connection: Connection) -> None:
-    world.answers = [lambda task: (bring(connection), Done("rec"))[1]]
+    world.answers = [change_meanwhile(connection)]
     bring(connection)
     drain(connection.pk)
     assert world.told == ["thing:1", "thing:1"]
@@ -221,7 +228,7 @@ def test_a_state_that_changes_while_it_is_sent_is_sent_again(world: World, conne
 
 
 def test_nothing_more_to_do_after_a_success_is_a_success(world: World, connection: Connection) -> None:
-    world.answers = [lambda task: (bring(connection), Done("rec"))[1], Skipped("Nothing has changed.")]
+    world.answers = [change_meanwhile(connection), Skipped("Nothing has changed.")]
     bring(connection)
     drain(connection.pk)
     assert (only().status, only().external_id, only().attempts) == (Status.SUCCEEDED, "rec", 2)

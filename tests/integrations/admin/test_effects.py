@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.html import escape
 
 from integrations.models import Attempt, Connection, Drain, Effect
+from integrations.retries import Cause
 from tests.factories import make_connection, make_delivery, make_payload
 from tests.integrations.admin.support import get_page, list_address, make_effect, page_address, sign_in
 
@@ -196,7 +197,7 @@ def test_the_page_says_what_happens_next(
 
 
 def test_every_cause_of_a_dead_letter_has_its_remedy(slack: Connection, admin_client: Client) -> None:
-    for cause, _ in Effect._meta.get_field("cause").choices:
+    for cause in Cause.values:
         effect = make_effect(slack, status="dead", cause=cause)
         assert "eplay it" in next_step(admin_client, effect)
 
