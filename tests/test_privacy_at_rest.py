@@ -18,8 +18,11 @@ from bookings.models import Meeting
 from contacts.models import Contact
 from contacts.normalisation import normalise_email, normalise_phone
 from integrations.jobs import process_delivery, queue_deliveries
-from integrations.models import Delivery
+from integrations.models import Delivery, Effect
 from integrations.privacy.logs import RedactedJsonFormatter
+from tests.bookings.flows.conftest import _wait_for_nothing  # noqa: F401
+from tests.bookings.flows.fakes import outside_world
+from tests.bookings.flows.playing import connect, pair_with_hubspot, run_effects
 from tests.factories import SAMPLES, SECRET, make_connection, make_payload, post_webhook, read_sample, receive
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
@@ -31,6 +34,8 @@ CREDENTIALS = {
     "api_key": "api-key-1c0ffee4",
     "bot_token": "xoxb-bot-1c0ffee5",
 }
+# What the played Zoom gives out.
+JOIN_LINKS = ("https://zoom.us/j/", "https://zoom.us/w/")
 EDIT = {
     "full_name": "Zoë Quillfeather",
     "company": "Marmalade & Daughters",
@@ -54,7 +59,7 @@ def find_people(value):
 
 
 def list_needles():
-    needles = {SECRET, *CREDENTIALS.values(), EDIT["company"], EDIT["notes"], "912 345 678"}
+    needles = {SECRET, *CREDENTIALS.values(), *JOIN_LINKS, EDIT["company"], EDIT["notes"], "912 345 678"}
     people = [person for path in SAMPLES for person in find_people(json.loads(path.read_text()))]
     for person in [*people, EDIT]:
         name = person.get("full_name") or ""
@@ -128,10 +133,20 @@ def fail_with_a_name(*args):
 
 
 def live_a_day(admin_client, api, monkeypatch):
-    """Every sample, a repeat, refused requests, dead letters, an unforeseen error, look-ups, and an edit by hand."""
-    make_connection(options={**CREDENTIALS, "default_region": "FR"})
-    for path in SAMPLES:
-        receive(read_sample(path.stem))
+    """Every sample, a repeat, refused requests, dead letters, an unforeseen error, look-ups, and an edit by hand.
+
+    What it causes goes out to a CRM, Zoom, Slack and by mail; there, too, some of it is refused, quoting what was sent.
+    """
+    calendar = make_connection(options={**CREDENTIALS, "default_region": "FR"})
+    with outside_world() as world:
+        pair_with_hubspot(calendar)
+        for provider in ("zoom", "slack"):
+            connect(provider)
+        for path in SAMPLES:
+            receive(read_sample(path.stem))
+        quoting = {"status": "error", "category": "VALIDATION_ERROR", "message": "zoe.okafor@example.com of Zoë Okafor"}
+        world.hubspot.fail(r"POST /crm/objects/2026-03/contacts/batch/upsert", 400, quoting, times=2)
+        run_effects()
     sample = read_sample("event_created")
     post_webhook(sample)
     assert post_webhook({**sample, "id": "dlv_bad"}, secret="wrong").status_code == 401
@@ -174,11 +189,20 @@ def test_nothing_private_stands_in_clear_in_the_database_or_in_the_log(admin_cli
     assert {"Okafor", "zoe.okafor@example.com", "lea.martin@acme.example", "+33612345678", "田中 芽衣"} <= needles
     found = {table: find_in(fold(content), needles) for table, content in read_database().items()}
     assert {table: sorted(leaked) for table, leaked in found.items() if leaked} == {}
+    assert {"succeeded", "dead"} <= set(Effect.objects.values_list("status", flat=True))
+    assert {
+        "contacts_historicalcontact",
+        "integrations_effect",
+        "integrations_attempt",
+        "bookings_invitation",
+    } <= found.keys()
     assert {"contacts_historicalcontact", "django_admin_log", "integrations_delivery", "django_session"} <= found.keys()
     assert find_in(fold(read_packed()), needles) == set()
     lines = log.getvalue()
     assert find_in(fold(lines.encode()), needles) == set()
-    assert {"webhook rejected", "delivery failed"} <= {json.loads(line)["message"] for line in lines.splitlines()}
+    assert {"webhook rejected", "delivery failed", "effect failed", "request sent"} <= {
+        json.loads(line)["message"] for line in lines.splitlines()
+    }
 
 
 def test_search_would_find_what_stands_in_clear():
