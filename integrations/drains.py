@@ -23,7 +23,7 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import close_old_connections
 from django.db import connection as database
-from django.db.models import Min, Q
+from django.db.models import F, Min, Q
 from django.utils import timezone
 
 from integrations import effects
@@ -38,6 +38,7 @@ from integrations.tries import (
     PAUSE_S,
     Claim,
     Report,
+    batch_size,
     carry_out,
     claim_next,
     find_due,
@@ -55,6 +56,8 @@ LOCK_CLASS = 11
 SLICE_S = 2.0
 TRY_S = max(1.5, settings.JOB_TIMEOUT_S - SLICE_S - 2)
 BUSY_S = 0.5
+# How long effects gather for a batch, where the last one was not full.
+GATHER_S = 0.2
 # Outages in a row that open the circuit, and how long it stays open at first and at most.
 OUTAGES = 5
 FIRST_HOLD_S, LONGEST_HOLD_S = 5.0, 30.0
@@ -111,6 +114,7 @@ class Slice:
     def __post_init__(self) -> None:
         self.provider: Provider = get_provider(self.connection.provider)
         self.ends_at = time.monotonic() + SLICE_S
+        self.gathers_until = 0.0
 
     def run(self) -> float | None:
         """Seconds until there is more to do; None where nothing is left."""
@@ -119,6 +123,7 @@ class Slice:
                 claims = claim_next(self.connection, self.provider, is_probe=self.is_probing())
                 if claims:
                     self.start(claims)
+                    self.let_gather(claims)
                 elif self.running:
                     self.collect()
                 else:
@@ -139,11 +144,17 @@ class Slice:
         if self.is_probing():
             return True
         self.release()
-        lacking_s = self.seconds_until_budget()
+        lacking_s = max(0.0, self.seconds_until_budget(), self.gathers_until - time.monotonic())
         if lacking_s > self.ends_at - time.monotonic():
             return False
         time.sleep(lacking_s)
         return True
+
+    def let_gather(self, claims: Sequence[Claim]) -> None:
+        """After a batch that was not full: give the next one a moment to fill."""
+        size = batch_size(self.provider, claims[0].effect.kind)
+        if settings.DRAIN_THREADS and 1 < size > len(claims):
+            self.gathers_until = time.monotonic() + GATHER_S
 
     def start(self, claims: Sequence[Claim]) -> None:
         effects.planned_here()
@@ -278,6 +289,14 @@ def pool() -> ThreadPoolExecutor:
 
 # A drain that was to run so long ago has lost its job.
 LOST_AFTER = timedelta(seconds=10)
+
+
+def is_requested(connection_id: int, delay_s: float) -> bool:
+    """Whether a drain is queued for then or earlier: it will find what is committed by now."""
+    now = timezone.now()
+    found = Drain.objects.filter(pk=connection_id, queued_for__gte=now - LOST_AFTER)
+    is_soon = Q(queued_for__lte=now + timedelta(seconds=delay_s)) | Q(queued_for__lte=F("held_until"))
+    return found.filter(is_soon).exists()
 
 
 def request_drain(connection_id: int, delay_s: float) -> datetime | None:

@@ -63,7 +63,9 @@ def wake(connection_id: int, delay_s: float = 0) -> None:
 def wake_planned() -> None:
     """Queue the drains of all connections for which effects were planned meanwhile."""
     for connection_id in sorted(effects.take_planned()):
-        wake(connection_id)
+        # One that is queued for a little later is near enough: it is what waits while a drain works.
+        if not drains.is_requested(connection_id, drains.BUSY_S):
+            wake(connection_id)
 
 
 @transaction.atomic

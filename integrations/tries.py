@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from django.conf import settings
+from django.db import connection as database
 from django.db import transaction
 from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
 from django.utils import timezone
@@ -22,7 +24,7 @@ from integrations.failures import explain, fingerprint
 from integrations.holds import DUE
 from integrations.models import Attempt, Connection, Effect
 from integrations.models.deliveries import ERROR_LENGTH
-from integrations.models.provenance import current_delivery
+from integrations.models.provenance import caused_by
 from integrations.providers.base import Account, Provider
 from integrations.providers.crm import Crm
 from integrations.races import run_race
@@ -143,13 +145,9 @@ def carry_out(connection: Connection, claims: Sequence[Claim], *, limit_s: float
     """Carry effects of one kind out, and record those that succeeded. Runs on any thread; never raises."""
     with http.limit_time(limit_s) as scope:
         results = run(connection, claims)
-    failures: list[tuple[Claim, Exception]] = []
-    for claim, result in zip(claims, results, strict=True):
+    for claim in claims:
         claim.attempt.calls = scope.calls
-        try:
-            settle(claim, result)
-        except Exception as error:
-            failures.append((claim, error))
+    failures = settle_all(list(zip(claims, results, strict=True)))
     is_up = bool(scope.calls) and not all(isinstance(result, NOT_NOW) for result in results)
     return Report(len(scope.calls), scope.rest_s, failures, is_up)
 
@@ -180,15 +178,85 @@ def make_task(connection: Connection, account: Account, effect: Effect) -> Task:
     )
 
 
+type Settled = Sequence[tuple[Claim, Result | Exception]]
+
+
+def settle_all(settled: Settled) -> list[tuple[Claim, Exception]]:
+    """Write down what came back: all that is well in one transaction or, where that fails, one by one.
+
+    Returns the failures. One at fault never holds back the others of its batch.
+    """
+    well = [(claim, result) for claim, result in settled if isinstance(result, Done | Skipped)]
+    rest = settled
+    if len(well) > 1:
+        try:
+            run_race(partial(write_all, well))
+            rest = [(claim, result) for claim, result in settled if isinstance(result, Exception)]
+        except Exception:
+            logger.warning("batch settled one by one", exc_info=True)
+    failures: list[tuple[Claim, Exception]] = []
+    for claim, result in rest:
+        try:
+            settle(claim, result)
+        except Exception as error:
+            failures.append((claim, error))
+    return failures
+
+
+def write_all(settled: Sequence[tuple[Claim, Done | Skipped]]) -> None:
+    for claim, result in settled:
+        if isinstance(result, Done):
+            with caused_by(claim.effect.delivery_id):
+                result.record()
+    mark_all(settled)
+
+
+# The same as `mark` does for one.
+MARK_ALL = """
+UPDATE integrations_effect AS effect
+SET status = CASE WHEN has_moved THEN 'pending' ELSE given.status END,
+    finished_at = CASE WHEN has_moved THEN NULL ELSE %(now)s END,
+    due_at = CASE WHEN has_moved THEN %(now)s END,
+    free_attempts = CASE WHEN has_moved THEN effect.attempts ELSE effect.free_attempts END,
+    external_id = COALESCE(given.external_id, effect.external_id),
+    close_reason = COALESCE(given.close_reason, effect.close_reason),
+    cause = '', error = '', fingerprint = '', lease_token = NULL, lease_expires_at = NULL
+FROM unnest(%(ids)s::uuid[], %(statuses)s::text[], %(external_ids)s::text[], %(reasons)s::text[])
+     AS given (id, status, external_id, close_reason)
+WHERE effect.id = given.id AND effect.lease_token = %(token)s
+""".replace("has_moved", "effect.is_state AND effect.revision > effect.tried_revision")
+
+
+def mark_all(settled: Sequence[tuple[Claim, Done | Skipped]]) -> None:
+    """Close effects that were claimed together, in two statements."""
+    now, first = timezone.now(), settled[0][0]
+    values: dict[str, Any] = {
+        "now": now,
+        "token": first.effect.lease_token,
+        "ids": [claim.effect.pk for claim, _ in settled],
+        "statuses": [str(status_after(claim, result)) for claim, result in settled],
+        "external_ids": [each.external_id[:255] if isinstance(each, Done) else None for _, each in settled],
+        "reasons": [None if isinstance(each, Done) else each.reason[:ERROR_LENGTH] for _, each in settled],
+    }
+    with database.cursor() as cursor:
+        cursor.execute(MARK_ALL, values)
+    tried = Attempt.objects.filter(pk__in=[claim.attempt.pk for claim, _ in settled])
+    tried.filter(outcome=Attempt.Outcome.RUNNING).update(
+        calls=first.attempt.calls, outcome=Attempt.Outcome.SUCCEEDED, finished_at=now
+    )
+
+
+def status_after(claim: Claim, result: Done | Skipped) -> Status:
+    """Where an earlier try has brought a state there, nothing more to do is a success."""
+    return Status.SUCCEEDED if isinstance(result, Done) or claim.effect.external_id else Status.SUPPRESSED
+
+
 def settle(claim: Claim, result: Result | Exception) -> None:
     """Write down what came back, and that the effect is done, in one transaction. Raises what is a failure."""
     if isinstance(result, Exception):
         raise result
-    token = current_delivery.set(claim.effect.delivery_id)
-    try:
+    with caused_by(claim.effect.delivery_id):
         run_race(partial(write_down, claim, result))
-    finally:
-        current_delivery.reset(token)
 
 
 def write_down(claim: Claim, result: Done | Skipped) -> None:
@@ -196,9 +264,7 @@ def write_down(claim: Claim, result: Done | Skipped) -> None:
         result.record()
         mark(claim, Status.SUCCEEDED, external_id=result.external_id[:255])
     else:
-        # Where an earlier try has brought a state there, nothing more to do is a success.
-        status = Status.SUCCEEDED if claim.effect.external_id else Status.SUPPRESSED
-        mark(claim, status, close_reason=result.reason[:ERROR_LENGTH])
+        mark(claim, status_after(claim, result), close_reason=result.reason[:ERROR_LENGTH])
 
 
 def mark(claim: Claim, status: Status, **fields: str) -> None:

@@ -1,5 +1,7 @@
 """The columns that every history table has beside the user: the delivery that made the change."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from uuid import UUID
 
@@ -7,6 +9,16 @@ from django.db import models
 
 # The delivery that is being processed in this thread, if any.
 current_delivery: ContextVar[UUID | None] = ContextVar("current_delivery", default=None)
+
+
+@contextmanager
+def caused_by(delivery_id: UUID | None) -> Iterator[None]:
+    """History rows made inside name this delivery."""
+    token = current_delivery.set(delivery_id)
+    try:
+        yield
+    finally:
+        current_delivery.reset(token)
 
 
 def current_delivery_id() -> UUID | None:

@@ -42,6 +42,8 @@ class World:
     def carry_out(self, task: Task) -> Result:
         record("POST", "https://provider.example/v1/things", "Provider", 200, 0.01)
         answer = self.answers.pop(0) if self.answers else Done("id_1")
+        if isinstance(answer, Exception) and task.key.startswith("thing.pack"):
+            return answer  # type: ignore[return-value]
         if isinstance(answer, Exception):
             raise answer
         self.told.append(task.subject)
@@ -53,14 +55,19 @@ class World:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     made = World()
-    kinds = (("thing.bring", True, True, 0), ("thing.tell", False, False, 0), ("thing.build", True, True, 1))
+    kinds = (
+        ("thing.bring", True, True, 0),
+        ("thing.tell", False, False, 0),
+        ("thing.build", True, True, 1),
+        ("thing.pack", True, True, 0),
+    )
     for name, is_state, is_findable, priority in kinds:
         kind = Kind(
             name,
             lambda tasks: [made.carry_out(task) for task in tasks],
             is_state=is_state,
             is_findable=is_findable,
-            is_batched=False,
+            is_batched=name == "thing.pack",
             priority=priority,
         )
         monkeypatch.setitem(effects._kinds, name, kind)
@@ -252,6 +259,48 @@ def test_what_fails_to_be_recorded_is_done_again_as_a_repeat(world: World, conne
     let_time_pass(minutes=1)
     drain(connection.pk)
     assert (only().status, world.repeats) == (Status.SUCCEEDED, ["thing:1"])
+
+
+def pack(connection: Connection, *subjects: str) -> None:
+    for subject in subjects:
+        plan("thing.pack", connection_id=connection.pk, subject=subject)
+
+
+def test_effects_of_a_batch_are_written_down_together(
+    world: World, connection: Connection, django_assert_max_num_queries: Any
+) -> None:
+    pack(connection, *(f"thing:{number}" for number in range(30)))
+    with django_assert_max_num_queries(40):
+        drain(connection.pk)
+    assert Effect.objects.filter(status=Status.SUCCEEDED, external_id="id_1", lease_token=None).count() == 30
+    assert Attempt.objects.filter(outcome=Attempt.Outcome.SUCCEEDED).count() == 30
+
+
+def test_one_of_a_batch_that_fails_to_be_recorded_holds_no_other_back(world: World, connection: Connection) -> None:
+    def fail() -> None:
+        raise RuntimeError("no room")
+
+    world.answers = [Done("rec_1"), Done("rec_2", fail), Skipped("Nothing has changed."), PermanentError("no")]
+    pack(connection, "thing:1", "thing:2", "thing:3", "thing:4")
+    drain(connection.pk)
+    assert dict(Effect.objects.values_list("subject", "status")) == {
+        "thing:1": Status.SUCCEEDED,
+        "thing:2": Status.RETRYING,
+        "thing:3": Status.SUPPRESSED,
+        "thing:4": Status.DEAD,
+    }
+
+
+def test_a_state_of_a_batch_that_changes_while_it_is_sent_is_sent_again(world: World, connection: Connection) -> None:
+    def change(task: Task) -> Result:
+        pack(connection, "thing:1")
+        return Done("rec")
+
+    world.answers = [change]
+    pack(connection, "thing:1", "thing:2")
+    drain(connection.pk)
+    assert world.told == ["thing:1", "thing:2", "thing:1"]
+    assert set(Effect.objects.values_list("status", flat=True)) == {Status.SUCCEEDED}
 
 
 # --- Failures ---------------------------------------------------------------------------------------------------------
