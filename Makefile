@@ -7,7 +7,7 @@ SANDBOX_PORT ?= 8001
 export PORT SANDBOX_PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast lint format types layers migrations deploy-check bench-intake lock clean
+.PHONY: help install run test test-fast lint format types layers migrations deploy-check bench-intake bench-sync lock clean
 
 help:  ## Show the targets.
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,8 +27,10 @@ install: $(VENV)/run.stamp  ## Make .venv with the locked dependencies.
 run: $(VENV)/run.stamp  ## Start web, worker and sandbox, with demo data. Ctrl-C stops all.
 	@$(PY) manage.py run
 
+# What starts processes mostly waits for them, so three at a time keep two cores busy.
 test: lint types layers migrations deploy-check  ## Run every check and every test.
-	$(PY) -m pytest --cov --cov-report=term:skip-covered
+	$(PY) -m pytest -q -n 2 -m "not slow and not browser" --cov --cov-report=
+	$(PY) -m pytest -q -n 3 --dist worksteal -m "slow or browser" --cov --cov-append --cov-report=term:skip-covered
 
 test-fast: $(VENV)/dev.stamp  ## Run the tests that take less than a second each, on two cores.
 	$(PY) -m pytest -q -n 2 -m "not slow and not browser"
@@ -58,6 +60,9 @@ deploy-check: $(VENV)/dev.stamp  ## Django's deployment checks, with production 
 
 bench-intake: $(VENV)/dev.stamp  ## Measure the webhook's intake against a bare WSGI function.
 	$(PY) -m tests.benchmarks.intake
+
+bench-sync: $(VENV)/dev.stamp  ## Measure the way from a webhook to the CRM, and the recovery from its outage (six minutes).
+	$(PY) -m tests.benchmarks.sync
 
 lock: $(VENV)/dev.stamp  ## Compile the lock files from pyproject.toml (needs uv).
 	uv pip compile -q --universal --python-version 3.12 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml -o requirements.lock

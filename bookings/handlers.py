@@ -6,7 +6,7 @@ from bookings import sync
 from bookings.flows import checkout, lead_capture, online_meeting
 from bookings.models import Invitation, Meeting, MeetingLink, Payment
 from bookings.payments import Told, settle
-from bookings.upserts import upsert_meeting
+from bookings.upserts import settle_older_payment, upsert_meeting
 from integrations.events import (
     BookingChanged,
     OnlineMeetingChanged,
@@ -31,10 +31,10 @@ def follow(meeting: Meeting) -> None:
 @handles(BookingChanged)
 def change_meeting(event: BookingChanged, origin: Origin) -> Outcome:
     meeting = upsert_meeting(event.booking, origin)
-    if meeting is None:
-        return Outcome.STALE
-    follow(meeting)
-    return Outcome.APPLIED
+    outcome = Outcome.STALE if meeting is None else Outcome.APPLIED
+    if changed := meeting or settle_older_payment(event.booking, origin):
+        follow(changed)
+    return outcome
 
 
 @handles(PaymentChanged)

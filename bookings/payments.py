@@ -37,8 +37,11 @@ class Told:
     url: str = ""
 
 
-def settle(told: Told, *, meeting: Meeting | None = None, connection: Connection | None = None) -> Payment:
-    """Bring the payment to what is told of it, and its meeting with it. `connection`: where Keepsync made the session.
+def settle(
+    told: Told, *, meeting: Meeting | None = None, connection: Connection | None = None, is_latest: bool = True
+) -> Payment:
+    """Bring the payment to what is told of it, and its meeting with it. `connection`: where Keepsync made the session;
+    `is_latest` is False for what an older state of the booking tells.
 
     Runs in the caller's transaction, which has locked the meeting where it is known.
     """
@@ -53,7 +56,7 @@ def settle(told: Told, *, meeting: Meeting | None = None, connection: Connection
         payment.url = told.url or payment.url
         move(payment, told)
         payment.save()
-        show_on_meeting(payment, told)
+        show_on_meeting(payment, is_named=is_latest and told.by == CALENDAR_LIVE)
     return payment
 
 
@@ -88,12 +91,12 @@ def move(payment: Payment, told: Told) -> None:
     payment.status = told.status
 
 
-def show_on_meeting(payment: Payment, told: Told) -> None:
+def show_on_meeting(payment: Payment, *, is_named: bool) -> None:
     """A meeting shows the session that its booking names last: one for several people may have had several."""
     meeting = payment.meeting
     if meeting is None or not payment.session_id:
         return
-    if told.by != CALENDAR_LIVE and meeting.payment_session_id not in ("", payment.session_id):
+    if not is_named and meeting.payment_session_id not in ("", payment.session_id):
         return
     shown = {
         "payment_session_id": payment.session_id,

@@ -12,7 +12,7 @@ from bookings.models import Attendance, Meeting, MeetingLink
 from contacts.models import Contact, ContactLink
 from contacts.sync import on_first_link, plan_contacts
 from integrations import mappings
-from integrations.effects import Result, Skipped, Task, carries_out_together, plan
+from integrations.effects import OPEN, Result, Skipped, Task, carries_out_together, plan
 from integrations.models import Connection, Effect, FieldMapping
 from integrations.pairs import list_crms, save_prepared
 from integrations.providers.base import Account
@@ -38,13 +38,16 @@ def plan_meeting(meeting_id: UUID, connection_id: int) -> None:
 
 @on_first_link
 def complete_meetings(connection: Connection, contact_id: UUID) -> None:
-    """A contact that has come to a CRM after its meetings joins them there: those that are, and those being sent."""
+    """A contact that has come to a CRM after its meetings joins them there: those that are, and those on their way.
+
+    The effects are read before the links, so that one that ends in between is seen as a link.
+    """
     attended = Meeting.objects.filter(attendances__contact=contact_id).distinct()
-    there = set(attended.filter(links__connection=connection).values_list("pk", flat=True))
     subjects = {f"meeting:{key}": key for key in attended.values_list("pk", flat=True)}
-    running = Effect.objects.filter(connection=connection, kind=UPSERT, status=Effect.Status.RUNNING)
-    being_sent = running.filter(subject__in=subjects).values_list("subject", flat=True)
-    for meeting_id in sorted(there | {subjects[subject] for subject in being_sent}):
+    on_their_way = Effect.objects.filter(connection=connection, kind=UPSERT, status__in=OPEN, subject__in=subjects)
+    found = {subjects[subject] for subject in on_their_way.values_list("subject", flat=True)}
+    found |= set(attended.filter(links__connection=connection).values_list("pk", flat=True))
+    for meeting_id in sorted(found):
         plan_meeting(meeting_id, connection.pk)
 
 

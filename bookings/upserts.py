@@ -43,7 +43,20 @@ def upsert_meeting(booking: Booking, origin: Origin) -> Meeting | None:
     return meeting
 
 
-def settle_payment(meeting: Meeting, booking: Booking) -> None:
+def settle_older_payment(booking: Booking, origin: Origin) -> Meeting | None:
+    """What an older state tells of its payment is news all the same: of a group, each place has one of its own.
+
+    Its meeting, where it tells of one.
+    """
+    found = Meeting.objects.select_for_update(no_key=True)
+    meeting = found.filter(connection=origin.connection_id, external_id=booking.id).first()
+    if meeting is None or booking.payment is None:
+        return None
+    settle_payment(meeting, booking, is_latest=False)
+    return meeting
+
+
+def settle_payment(meeting: Meeting, booking: Booking, *, is_latest: bool = True) -> None:
     if told := booking.payment:
         settle(
             Told(
@@ -55,6 +68,7 @@ def settle_payment(meeting: Meeting, booking: Booking) -> None:
                 url=told.url,
             ),
             meeting=meeting,
+            is_latest=is_latest,
         )
 
 

@@ -30,7 +30,12 @@ def process_delivery(delivery_id: str) -> None:
 
 
 def drain_connection(connection_id: int) -> None:
-    delay_s = drains.drain(connection_id)
+    try:
+        delay_s = drains.drain(connection_id)
+    except Exception:
+        # What is due does not wait for the sweeper because one slice went wrong.
+        wake(connection_id, drains.BUSY_S)
+        raise
     if delay_s is not None:
         wake(connection_id, delay_s)
     wake_planned()

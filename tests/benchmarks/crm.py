@@ -218,13 +218,15 @@ class Server:
         return self.world.answer(method, target.partition("?")[0], value)
 
     def control(self, method: str, value: Any) -> Answer:
-        """GET shows the world, PUT sets whether it is down, DELETE begins a new one with the same properties."""
+        """GET shows the world, PUT sets whether it is down, DELETE forgets its records and calls."""
         match method:
+            case "GET":
+                return 200, self.world.show()
             case "PUT":
                 self.world.is_down = value["is_down"]
             case "DELETE":
-                self.world = World(properties=self.world.properties)
-        return 200, self.world.show()
+                self.world = World(properties=self.world.properties, ids=self.world.ids)
+        return 200, {}
 
 
 def read_length(head: bytes) -> int:

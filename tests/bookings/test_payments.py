@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bookings.models import Meeting, Payment, Price
 from bookings.payments import RANK, Told, is_settled, settle
-from integrations.models import Connection
+from integrations.models import Connection, Delivery
 from tests.factories import read_sample, receive
 
 pytestmark = pytest.mark.django_db
@@ -93,6 +93,25 @@ def test_two_sessions_of_one_meeting_stay_two_and_one_that_is_paid_is_enough() -
     settle(Told(by="stripe", session_id="cs_other", status="paid"), meeting=meeting)
     assert Payment.objects.filter(meeting=meeting).count() == 2
     assert is_settled(meeting)
+
+
+def test_an_older_state_tells_of_its_own_session_all_the_same() -> None:
+    """A group has one for each place: the booking names the one that was paid last."""
+    newer, older = read_sample("payment_succeeded"), read_sample("payment_succeeded")
+    older["id"], older["data"]["event"]["version"] = "dlv_late", newer["data"]["event"]["version"] - 1
+    older["data"]["event"]["payment"]["session_id"] = "cs_first"
+    assert receive(newer).status == Delivery.Status.PROCESSED
+    assert receive(older).status == Delivery.Status.STALE
+    meeting = Meeting.objects.get()
+    told = Payment.objects.filter(meeting=meeting, status="paid").values_list("session_id", flat=True)
+    assert set(told) == {"cs_first", "cs_test_a1B2c3"}
+    assert meeting.payment_session_id == "cs_test_a1B2c3"
+
+
+def test_an_older_state_never_takes_a_payment_back() -> None:
+    receive(read_sample("payment_succeeded"))
+    assert receive(read_sample("paid_event_created")).status == Delivery.Status.STALE
+    assert (the_payment().status, Meeting.objects.get().payment_status) == ("paid", "paid")
 
 
 def test_a_dispute_that_was_won_is_paid_again_and_one_that_was_lost_is_not() -> None:

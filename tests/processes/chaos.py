@@ -19,7 +19,12 @@ BOOKINGS = SALES + CALLS + GROUPS * GROUP_SIZE + WORKSHOPS
 # How many of the people who have a call book a second time, as the same person.
 REGULARS = 20
 RESCHEDULED, CANCELLED, DECLINED = 0.15, 0.15, 0.15
-ANSWERS = ({}, {"team_size": "11-50"}, {"team_size": "1000+", "timeline": "now"}, {"timeline": "later"})
+ANSWERS: tuple[dict[str, str], ...] = (
+    {},
+    {"team_size": "11-50"},
+    {"team_size": "1000+", "timeline": "now"},
+    {"timeline": "later"},
+)
 
 API = ("hubspot", "salesforce", "pipedrive", "zoom", "stripe", "slack")
 WEBHOOKS = {"double": 0.2, "reorder": 0.15}
@@ -191,8 +196,11 @@ class Crowd:
 def turn_faults(town: Town) -> None:
     """30 % of all requests fail, and webhooks go astray. The seed is the same at each provider."""
     for provider in API:
-        webhooks = {} if provider == "slack" else {"webhooks": WEBHOOKS}
-        town.turn(provider, rate_429=RATE_429, rate_5xx=RATE_5XX, seed=SEED, **webhooks)
+        webhooks = WEBHOOKS if provider in ("hubspot", "pipedrive", "zoom", "stripe") else {}
+        # Pipedrive has no batches, and would rest most of the time.
+        rest_s = 0 if provider == "pipedrive" else 1
+        rates = {"rate_429": RATE_429, "rate_5xx": RATE_5XX, "retry_after_s": rest_s}
+        town.turn(provider, **rates, seed=SEED, webhooks=webhooks)
     town.turn("mail", rate_4xx=RATE_429 + RATE_5XX, seed=SEED)
     town.turn("calendar-live", webhooks={**WEBHOOKS, "drop": 0.08}, seed=SEED)
 

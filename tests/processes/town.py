@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
-from integrations.demo import ACCESS_TOKEN, CRMS, PLAYED
+from integrations.demo import ACCESS_TOKEN
 from tests.processes.exchanges import exchange
 from tests.processes.installation import Installation, free_port
 from tests.processes.processes import Group
@@ -98,6 +98,3 @@ class Town:
     def turn(self, provider: str, **knobs: Any) -> None:
         """Set a provider's faults; those that are not named are off."""
         self.ask("PUT", f"/{provider}/_sandbox/knobs", knobs)
-
-
-__all__ = ["CRMS", "PLAYED", "Town"]
