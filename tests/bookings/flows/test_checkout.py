@@ -25,7 +25,7 @@ from tests.bookings.flows.playing import (
 )
 from tests.factories import read_sample
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 GROUP = {**read_sample(WEBINAR)["data"]["event"]["event_type"], "capacity": 3}
 COMPLETED, EXPIRED = "checkout.session.completed", "checkout.session.expired"
 FAILED = "checkout.session.async_payment_failed"

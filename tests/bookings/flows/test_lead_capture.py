@@ -21,7 +21,7 @@ from tests.bookings.flows.playing import (
     the_meeting,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 # 30 for the size of the team, 40 for the time, and 10 for the address: see the rules that are shipped.
 ANSWERS = [
     {"key": "team_size", "question": "How big is your team?", "value": "51-200"},

@@ -26,7 +26,7 @@ from tests.bookings.flows.playing import (
 )
 from tests.factories import make_connection
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 
 @pytest.fixture(autouse=True)

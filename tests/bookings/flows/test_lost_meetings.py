@@ -25,7 +25,7 @@ from tests.bookings.flows.playing import (
     the_meeting,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 
 @pytest.fixture(autouse=True)
