@@ -1,6 +1,8 @@
 """The rehearsal in the shell."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -42,13 +44,12 @@ class Command(KeepsyncCommand):
         cases = read_cases(options["case"], is_faulty=options["with_faults"])
         if options["timeout"] <= 0:
             raise UsageError("--timeout must be above 0.")
-        # Each look at the sandbox is a request; they would hide the results.
-        logging.getLogger("integrations.http").setLevel(logging.WARNING)
-        try:
-            stage = set_stage(options["connection"], options["timeout"])
-        except SetupError as error:
-            raise UsageError(str(error)) from error
-        results = [self.report(result) for result in run(stage, cases)]
+        with quiet_requests():
+            try:
+                stage = set_stage(options["connection"], options["timeout"])
+            except SetupError as error:
+                raise UsageError(str(error)) from error
+            results = [self.report(result) for result in run(stage, cases)]
         self.failed = sum(not result.has_passed for result in results)
         passed = len(results) - self.failed
         self.say(f"{passed} of {len(results)} cases passed.")
@@ -60,6 +61,18 @@ class Command(KeepsyncCommand):
         line = f"{verdict}  {result.name} ({result.seconds:.1f} s){': ' if result.reason else ''}{result.reason}"
         (self.stderr if self.is_json else self.stdout).write(line)
         return result
+
+
+@contextmanager
+def quiet_requests() -> Iterator[None]:
+    """Each look at the sandbox is a request; their lines would hide the results."""
+    requests_logger = logging.getLogger("integrations.http")
+    before = requests_logger.level
+    requests_logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        requests_logger.setLevel(before)
 
 
 def read_cases(names: list[str], *, is_faulty: bool) -> list[Case]:
