@@ -181,11 +181,8 @@ class Slice:
             self.spend(report.calls)
             if report.rest_s:
                 self.hold(Cause.RATE_LIMITED, report.rest_s)
-            known: set[int] = set()
             for claim, error in report.failures:
-                # One failed call of a batch is one failure of the connection.
-                self.take_failure(claim, error, is_new=id(error) not in known)
-                known.add(id(error))
+                self.take_failure(claim, error)
             if report.is_up:
                 self.take_success()
 
@@ -210,17 +207,17 @@ class Slice:
             self.state.held_until, self.state.hold_cause = None, ""
             release(self.connection)
 
-    def take_failure(self, claim: Claim, error: Exception, *, is_new: bool) -> None:
+    def take_failure(self, claim: Claim, error: Exception) -> None:
         """Hold the connection where the failure is the connection's, then record it with the effect."""
         match error:
             case ReauthoriseError():
                 self.ask_for_authorisation()
             case RateLimitedError() if error.holds_connection:
-                self.state.failures += is_new and not self.is_held()
+                self.state.failures += not self.is_held()
                 pause_s = min(PAUSE_S * 2 ** min(self.state.failures - 1, 5), LONGEST_HOLD_S)
                 wanted_s = pause_s if error.retry_after_s is None else error.retry_after_s
                 self.hold(Cause.RATE_LIMITED, min(wanted_s, RETRY_AFTER_MAX_S))
-            case OutageError() if is_new and not self.is_held():
+            case OutageError() if not self.is_held():
                 self.state.failures += 1
                 if self.is_probing() or self.state.failures >= OUTAGES:
                     doublings = min(max(self.state.failures - OUTAGES, 0), 10)
