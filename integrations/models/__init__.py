@@ -8,9 +8,11 @@ from integrations.models.heartbeats import Heartbeat
 from integrations.models.mappings import FieldMapping, OwnerMapping, Pair
 from integrations.models.polls import Poll
 from integrations.models.provenance import RecordedChange
+from integrations.models.tokens import Authorisation, Token
 
 __all__ = [
     "Attempt",
+    "Authorisation",
     "Connection",
     "Delivery",
     "Drain",
@@ -22,5 +24,6 @@ __all__ = [
     "Poll",
     "RecordedChange",
     "RejectionCount",
+    "Token",
     "WebhookSecret",
 ]

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from django.core.validators import RegexValidator
 from django.db import models
+from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
 from integrations.privacy.encryption import EncryptedJSONField, EncryptedTextField
@@ -28,6 +29,7 @@ class Connection(models.Model):
         blank=True, help_text="One origin that stands for all of the provider's hosts. Empty: the provider's own."
     )
     status = models.CharField(max_length=32, choices=Status, default=Status.ACTIVE)
+    status_changed_at = models.DateTimeField(default=timezone.now, editable=False)
     default_region = models.CharField(
         max_length=2, blank=True, help_text="Two-letter country of phone numbers that name none, such as FR."
     )

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Q
 from uuid_utils.compat import uuid7
 
-from integrations.models.connections import Connection
+from integrations.models.connections import Connection, WebhookSecret
 from integrations.privacy.encryption import EncryptedBinaryField, EncryptedJSONField
 from integrations.retries import Cause
 
@@ -33,6 +33,10 @@ class Delivery(models.Model):
     # As the sender names it. A refused request may claim any: only those that were accepted hold theirs.
     delivery_id = models.CharField(max_length=DELIVERY_ID_LENGTH, blank=True)
     is_accepted = models.BooleanField(default=True)
+    # Which secret had signed it: what a rotation waits for. Secrets are never deleted but with their connection.
+    secret = models.ForeignKey(
+        WebhookSecret, null=True, blank=True, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False
+    )
     event_type = models.CharField(max_length=64, blank=True)
     # What is ordered and locked while it is worked on: the event uid.
     subject = models.CharField(max_length=255, blank=True)
