@@ -8,6 +8,8 @@ from typing import ClassVar
 from django.utils import timezone
 
 from integrations.events import Event
+from integrations.payloads import PayloadReader
+from integrations.providers.oauth import Grant, Identity, OAuth, read_grant
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Rate:
 class Provider:
     """Base of all providers.
 
-    Override `test`; for one that sends webhooks also `verify`, the `read_…` and `parse`, and set `signature_header`.
+    Override `test`; for one with `oauth` also `identify`; for one that sends webhooks also `verify`, the `read_…` and `parse`, and set `signature_header`.
     """
 
     key: ClassVar[str]
@@ -70,6 +72,8 @@ class Provider:
     rate: ClassVar[Rate] = Rate(per_s=20, burst=20)
     # Named in the 401 answer, so that the sender's developer sees what is missing. Empty: it sends no webhooks.
     signature_header: ClassVar[str] = ""
+    # Where a person authorises it; None: it is called with a key that a person copies here.
+    oauth: ClassVar[OAuth | None] = None
     # Keys whose values the admin shows in a payload; everything else is masked.
     visible_keys: ClassVar[frozenset[str]] = frozenset()
 
@@ -102,4 +106,12 @@ class Provider:
 
     def test(self, account: Account) -> str:
         """Call the provider once and say what was found. Raises a KeepsyncError that says what to do."""
+        raise NotImplementedError
+
+    def read_grant(self, answer: PayloadReader) -> Grant:
+        """A token endpoint's 2xx answer. Raises PayloadError, naming the field."""
+        return read_grant(answer)
+
+    def identify(self, account: Account) -> Identity:
+        """Whose account the token opens. Raises a KeepsyncError that says what to do."""
         raise NotImplementedError
