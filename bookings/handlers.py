@@ -4,8 +4,8 @@ from uuid import UUID
 
 from bookings import sync
 from bookings.flows import checkout, lead_capture, online_meeting
-from bookings.models import Invitation, Meeting, MeetingLink, Payment
-from bookings.payments import Told, settle
+from bookings.models import Invitation, Meeting, MeetingLink
+from bookings.payments import Told, find_told, lock_meetings, settle
 from bookings.upserts import settle_older_payment, upsert_meeting
 from integrations.events import (
     BookingChanged,
@@ -40,7 +40,6 @@ def change_meeting(event: BookingChanged, origin: Origin) -> Outcome:
 @handles(PaymentChanged)
 def change_payment(event: PaymentChanged, origin: Origin) -> Outcome:
     """Stripe's word on a payment. One that comes before its booking is kept for it."""
-    meeting = find_paid_meeting(event)
     told = Told(
         by="stripe",
         session_id=event.session_id,
@@ -49,19 +48,16 @@ def change_payment(event: PaymentChanged, origin: Origin) -> Outcome:
         amount=event.amount,
         currency=event.currency,
     )
-    payment = settle(told, meeting=meeting)
-    if payment.meeting:
-        follow(payment.meeting)
+    # Locked before the payment, as a booking's message locks them.
+    lock_meetings(*find_told(told))
+    for meeting in settle(told, meeting=find_referenced(event)).meetings:
+        follow(meeting)
     return Outcome.APPLIED
 
 
-def find_paid_meeting(event: PaymentChanged) -> Meeting | None:
-    """The payment's meeting, locked before the payment, as a booking's message locks them."""
-    rows = Payment.objects.exclude(meeting=None)
-    known = rows.filter(session_id=event.session_id).first() if event.session_id else None
-    if known is None and event.payment_intent:
-        known = rows.filter(payment_intent=event.payment_intent).first()
-    meeting_id = known.meeting_id if known else read_reference(event.client_reference)
+def find_referenced(event: PaymentChanged) -> Meeting | None:
+    """The meeting that a session of ours was made for, locked."""
+    meeting_id = read_reference(event.client_reference)
     return Meeting.objects.select_for_update(no_key=True).filter(pk=meeting_id).first() if meeting_id else None
 
 

@@ -81,6 +81,9 @@ class Meeting(models.Model):
         constraints: ClassVar = [models.UniqueConstraint(fields=["connection", "external_id"], name="meeting_once")]
         indexes: ClassVar = [
             models.Index(fields=["external_id"], name="meeting_external_id"),
+            models.Index(
+                fields=["payment_session_id"], condition=~models.Q(payment_session_id=""), name="meeting_session"
+            ),
             models.Index(fields=["connection", "series_id"], condition=~models.Q(series_id=""), name="meeting_series"),
         ]
 

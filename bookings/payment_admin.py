@@ -11,6 +11,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 from unfold.widgets import UnfoldAdminBigIntegerFieldWidget
 
 from bookings.models import Meeting, Payment, Price
+from bookings.payments import payments_of
 from integrations.admin.base import Admin, DetailAdmin, HistoryAdmin, LongListMixin, ReadOnlyMixin
 from integrations.admin.formats import NOTHING, link_to, read_uuid, show_choice, show_instant
 from integrations.admin.panels import Panel, panel_on
@@ -43,7 +44,7 @@ def show_payments(request: HttpRequest, meeting: Meeting) -> Panel | None:
             ", ".join(payment.told_by) or NOTHING,
             show_instant(payment.paid_at),
         ]
-        for payment in meeting.payments.select_related("connection").defer("connection__credentials")[:SHOWN]
+        for payment in payments_of(meeting).select_related("connection").defer("connection__credentials")[:SHOWN]
     ]
     headers = ["Session", "Status", "Amount (minor unit)", "Sold through", "Told by", "Paid"]
     return Panel("Payments", headers=headers, rows=rows) if rows else None

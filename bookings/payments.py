@@ -4,9 +4,11 @@ States only move forward (unpaid, failed or expired, paid, disputed, refunded), 
 twice changes nothing; a dispute that was won is the one way back.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from bookings.models import Meeting, Payment, Price
@@ -37,13 +39,20 @@ class Told:
     url: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    payment: Payment
+    # All that name the session, or for which it was made: one account that is connected twice has each booking twice.
+    meetings: Sequence[Meeting]
+
+
 def settle(
     told: Told, *, meeting: Meeting | None = None, connection: Connection | None = None, is_latest: bool = True
-) -> Payment:
-    """Bring the payment to what is told of it, and its meeting with it. `connection`: where Keepsync made the session;
+) -> Settled:
+    """Bring the payment to what is told of it, and its meetings with it. `connection`: where Keepsync made the session;
     `is_latest` is False for what an older state of the booking tells.
 
-    Runs in the caller's transaction, which has locked the meeting where it is known.
+    Runs in the caller's transaction, which has locked the meetings that it knows: meetings go before their payment.
     """
     with transaction.atomic():
         payment = lock_payment(told)
@@ -56,8 +65,32 @@ def settle(
         payment.url = told.url or payment.url
         move(payment, told)
         payment.save()
-        show_on_meeting(payment, is_named=is_latest and told.by == CALENDAR_LIVE)
-    return payment
+        if meeting:
+            show_on_meeting(meeting, payment, is_named=is_latest and told.by == CALENDAR_LIVE)
+        others = [each for each in lock_meetings(payment) if each != meeting]
+        for other in others:
+            show_on_meeting(other, payment, is_named=False)
+    return Settled(payment, [meeting, *others] if meeting else others)
+
+
+def lock_meetings(*payments: Payment) -> list[Meeting]:
+    """The meetings for which the sessions were made, or whose bookings name them, locked in one order."""
+    sessions = [payment.session_id for payment in payments if payment.session_id]
+    is_theirs = Q(pk__in=[payment.meeting_id for payment in payments if payment.meeting_id])
+    found = Meeting.objects.filter(is_theirs | Q(payment_session_id__in=sessions))
+    return list(found.select_for_update(no_key=True).order_by("pk"))
+
+
+def payments_of(meeting: Meeting) -> QuerySet[Payment]:
+    """Those made for the meeting, and the session that its booking names, whichever meeting named that first."""
+    is_named = Q(session_id=meeting.payment_session_id) if meeting.payment_session_id else Q(pk__in=[])
+    return Payment.objects.filter(Q(meeting=meeting) | is_named)
+
+
+def find_told(told: Told) -> list[Payment]:
+    """The session's and the intent's rows, of which there may be one, two, or none."""
+    sessions, intents = filter(None, [told.session_id]), filter(None, [told.payment_intent])
+    return list(Payment.objects.filter(Q(session_id__in=sessions) | Q(payment_intent__in=intents)))
 
 
 def lock_payment(told: Told) -> Payment:
@@ -91,10 +124,9 @@ def move(payment: Payment, told: Told) -> None:
     payment.status = told.status
 
 
-def show_on_meeting(payment: Payment, *, is_named: bool) -> None:
+def show_on_meeting(meeting: Meeting, payment: Payment, *, is_named: bool) -> None:
     """A meeting shows the session that its booking names last: one for several people may have had several."""
-    meeting = payment.meeting
-    if meeting is None or not payment.session_id:
+    if not payment.session_id:
         return
     if not is_named and meeting.payment_session_id not in ("", payment.session_id):
         return
@@ -113,7 +145,7 @@ def show_on_meeting(payment: Payment, *, is_named: bool) -> None:
 
 def is_settled(meeting: Meeting) -> bool:
     """Whether nothing is owed: it costs nothing, or somebody has paid and not all of it was given back."""
-    statuses = set(Payment.objects.filter(meeting=meeting).values_list("status", flat=True))
+    statuses = set(payments_of(meeting).order_by().values_list("status", flat=True))
     return bool(statuses & {Status.PAID, Status.DISPUTED}) or (not statuses and find_price(meeting) is None)
 
 

@@ -11,7 +11,7 @@ from bookings import sync
 from bookings.flows import letters
 from bookings.flows.admission import list_attending
 from bookings.models import Meeting, Payment, Price
-from bookings.payments import Told, find_price, settle
+from bookings.payments import Told, find_price, find_told, lock_meetings, payments_of, settle
 from integrations.effects import Done, Result, Skipped, Task, carries_out, plan
 from integrations.exceptions import PermanentError
 from integrations.models import Connection
@@ -31,7 +31,7 @@ def follow(meeting: Meeting) -> None:
         return
     price = find_price(meeting)
     # An occurrence that was changed by itself was sold with its series.
-    is_free = price is None or meeting.series_id or Payment.objects.filter(meeting=meeting).exists()
+    is_free = price is None or meeting.series_id or payments_of(meeting).exists()
     if not is_free and (account := find_stripe()):
         plan(CREATE, connection_id=account.pk, subject=subject, key=f"{CREATE}:{meeting.pk}")
 
@@ -99,7 +99,7 @@ def record_session(task: Task, meeting: Meeting, price: Price, checkout: stripe.
         currency=price.currency.lower(),
         url=checkout.url,
     )
-    payment = settle(told, meeting=meeting, connection=task.connection)
+    payment = settle(told, meeting=meeting, connection=task.connection).payment
     if meeting.status == Status.CANCELLED:
         undo(payment, price)
     else:
@@ -124,11 +124,9 @@ def expire_session(task: Task) -> Result:
 def record_expired(payment: Payment, checkout: stripe.Checkout, status: str) -> None:
     """Where the customer was quicker and paid, that is undone next. The CRMs learn either."""
     told = Told(by="stripe", session_id=checkout.session_id, status=status, payment_intent=checkout.payment_intent)
-    settled = settle(told)
+    settled = settle_everywhere(told)
     if settled.status == Payment.Status.PAID and settled.meeting:
         undo(settled, find_price(settled.meeting))
-    if settled.meeting:
-        sync.follow(settled.meeting)
 
 
 @carries_out(REFUND)
@@ -145,9 +143,16 @@ def refund(task: Task) -> Result:
 
 
 def record_refund(told: Told) -> None:
+    settle_everywhere(told)
+
+
+def settle_everywhere(told: Told) -> Payment:
+    """Settle what this side has done at Stripe, and bring it to the CRMs."""
+    lock_meetings(*find_told(told))
     settled = settle(told)
-    if settled.meeting:
-        sync.follow(settled.meeting)
+    for meeting in settled.meetings:
+        sync.follow(meeting)
+    return settled.payment
 
 
 def find_payment(task: Task) -> Payment | None:

@@ -140,6 +140,45 @@ def test_the_meeting_shows_its_payment_and_its_history_says_so_once() -> None:
     assert meeting.history.count() == before + 1
 
 
+def book_twice() -> list[Meeting]:
+    """Two bookings that name one Checkout Session, as those of an account that is connected twice do."""
+    first = book()
+    twin = read_sample("paid_event_created")
+    twin["id"], twin["data"]["event"]["id"] = "dlv_twin", "evt_twin"
+    receive(twin)
+    return [first, Meeting.objects.get(external_id="evt_twin")]
+
+
+def read_statuses() -> list[str]:
+    return list(Meeting.objects.order_by("pk").values_list("payment_status", flat=True))
+
+
+def test_meetings_that_name_one_session_all_show_its_payment_and_are_settled() -> None:
+    meetings = book_twice()
+    assert read_statuses() == ["unpaid", "unpaid"]
+    receive(read_sample("payment_succeeded"))
+    assert read_statuses() == ["paid", "paid"]
+    for meeting in meetings:
+        meeting.refresh_from_db()
+        assert (meeting.payment_session_id, meeting.payment_amount) == ("cs_test_a1B2c3", 4900)
+        assert is_settled(meeting)
+    assert the_payment().meeting == meetings[0]
+
+
+def test_a_meeting_that_names_a_session_which_is_paid_already_shows_it() -> None:
+    receive(read_sample("payment_succeeded"))
+    twin = book_twice()[1]
+    assert (twin.payment_status, twin.payment_session_id) == ("paid", "cs_test_a1B2c3")
+    assert is_settled(twin)
+
+
+def test_stripes_word_reaches_every_meeting_that_names_the_session() -> None:
+    meetings = book_twice()
+    settled = settle(Told(by="stripe", session_id="cs_test_a1B2c3", status="paid"))
+    assert settled.meetings == meetings
+    assert read_statuses() == ["paid", "paid"]
+
+
 @pytest.mark.parametrize(
     ("status", "is_paid"),
     [("unpaid", False), ("failed", False), ("expired", False), ("paid", True), ("disputed", True), ("refunded", False)],
