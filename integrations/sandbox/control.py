@@ -3,8 +3,9 @@
     *control_urls("zoom", show=..., reset=...)      # in the provider's urls.py
 
 - `GET knobs` and `PUT knobs`: all faults at once; what is left out is off (see faults.py).
-- `GET state`: `{"counts": {...}, "records": {...}, "requests": [...], "webhooks": [...]}`, newest request first.
-- `POST reset`: no records, no log, no faults, 204.
+- `GET state`: `{"counts": {...}, "records": {...}, "requests": [...], "webhooks": [...],
+  "grants": [...]}`, newest request and grant first; of tokens only the last characters.
+- `POST reset`: no records, no log, no faults, no grants, 204.
 
 It asks for no token: the sandbox listens on loopback, and nothing in it is real.
 """
@@ -20,6 +21,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from integrations.sandbox.faults import Faults, KnobError, get_faults, parse_knobs
+from integrations.sandbox.grants import get_grants
 from integrations.sandbox.log import get_log
 from integrations.sandbox.persistence import encode
 from integrations.sandbox.runtime import get_sender
@@ -58,6 +60,7 @@ def control_urls(
         reset()
         get_log(provider).clear()
         chosen.set(kind())
+        get_grants(provider).reset()
         if provider in SCHEMES:
             get_sender(provider).clear()
         return HttpResponse(status=204)
@@ -81,4 +84,5 @@ def describe_state(provider: str, records: Mapping[str, Any]) -> dict[str, Any]:
         "records": records,
         "requests": encode(log.entries()),
         "webhooks": webhooks,
+        "grants": get_grants(provider).describe(),
     }

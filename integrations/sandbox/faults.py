@@ -22,6 +22,14 @@ from integrations.sandbox.webhooks import WebhookKnobs
 
 LONGEST_LATENCY_MS = 60_000
 LONGEST_RETRY_AFTER_S = 86_400
+LONGEST = {
+    "latency_ms": LONGEST_LATENCY_MS,
+    "token_latency_ms": LONGEST_LATENCY_MS,
+    "retry_after_s": LONGEST_RETRY_AFTER_S,
+    "token_lifetime_s": 365 * 86_400,
+}
+# Drawn by itself, so that it adds up with nothing.
+OWN_RATES = ("rate_token_5xx",)
 
 
 class KnobError(ValueError):
@@ -46,7 +54,10 @@ class Knobs:
 
     rate_429, rate_5xx: refused, nothing is done. rate_timeout: nothing is done, and no answer comes for 12 seconds.
     rate_lost: the request is carried out, then the connection breaks or a proxy answers 504. is_down: everything
-    answers 503. is_revoked: every token answers 401.
+    answers 503. is_revoked: every token answers 401, and none is given.
+
+    Of tokens: token_lifetime_s is that of the access tokens given from now on, 0 for the provider's own;
+    token_latency_ms and rate_token_5xx are met at the authorisation server only, besides the others.
     """
 
     latency_ms: int = 0
@@ -58,6 +69,9 @@ class Knobs:
     seed: int = 0
     is_down: bool = False
     is_revoked: bool = False
+    token_lifetime_s: int = 0
+    token_latency_ms: int = 0
+    rate_token_5xx: float = 0.0
     webhooks: WebhookKnobs = field(default_factory=WebhookKnobs)
 
     def rates(self) -> Mapping[Fault, float]:
@@ -134,7 +148,7 @@ def parse_knobs[K](kind: type[K], value: object, *, prefix: str = "") -> K:
             raise KnobError(f"{prefix}{name}", f"is no knob; there are {', '.join(kinds)}")
         read[name] = _parse_knob(kinds[name], item, f"{prefix}{name}")
     knobs = kind(**read)
-    if sum(item for name, item in vars(knobs).items() if name.startswith("rate_")) > 1:
+    if sum(item for name, item in vars(knobs).items() if name.startswith("rate_") and name not in OWN_RATES) > 1:
         raise KnobError("The rates", "may add up to 1 at most")
     return knobs
 
@@ -148,7 +162,7 @@ def _parse_knob(kind: type, value: Any, name: str) -> Any:
         return value
     if isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else int):
         raise KnobError(name, "must be a number" if kind is float else "must be a whole number")
-    longest = {"latency_ms": LONGEST_LATENCY_MS, "retry_after_s": LONGEST_RETRY_AFTER_S}.get(name, 2**63)
+    longest = LONGEST.get(name, 2**63)
     if not 0 <= value <= (1 if kind is float else longest):
         raise KnobError(name, f"must be from 0 to {1 if kind is float else longest}")
     return kind(value)

@@ -3,7 +3,8 @@
     frame = Frame("zoom", Refusals(refuse_token, refuse_rate, refuse))
 
     path("v2/users/<str:user_id>/meetings", frame.api(GET=list_meetings, POST=create_meeting))
-    path("oauth/token", frame.api(POST=give_token, is_open=True))       # no token is asked for
+    path("services/<str:secret>", frame.api(POST=receive, is_open=True))    # no token is asked for
+    path("oauth/token", frame.token(POST=give_token))                   # nor here; with the faults of tokens
     re_path(".*", frame.unknown)                                        # last: the provider's own 404, logged too
 
 A view is an ordinary function of the request and the path's parts. It raises RefusedError with the answer to give;
@@ -17,7 +18,7 @@ import hmac
 import json
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -25,8 +26,11 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from integrations.sandbox import settings
+from integrations.sandbox.clients import mask_secrets
 from integrations.sandbox.clock import utc_now
 from integrations.sandbox.faults import Fault, get_faults
+from integrations.sandbox.grant_records import Account
+from integrations.sandbox.grants import get_grants
 from integrations.sandbox.log import Entry, get_log, summarise
 
 # Longer than Keepsync, or anybody sensible, waits for an answer.
@@ -55,26 +59,44 @@ class Refusals:
     refuse: Callable[[int, str], HttpResponse]
 
 
-def has_token(request: HttpRequest) -> bool:
-    """Whether the request carries the sandbox's access token as a bearer."""
+def read_bearer(request: HttpRequest) -> str:
+    """The token of the Authorization header; empty where there is none."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return scheme.lower() == "bearer" and is_token(token.strip())
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def is_token(token: str) -> bool:
+def is_fixed(token: str) -> bool:
+    """Whether it is the sandbox's one access token, which works everywhere."""
     return hmac.compare_digest(token.encode(), settings.ACCESS_TOKEN.encode())
 
 
 class Frame:
-    def __init__(self, provider: str, refusals: Refusals, *, has_access: Callable[[HttpRequest], bool] = has_token):
+    def __init__(self, provider: str, refusals: Refusals, *, has_key: Callable[[HttpRequest], bool] | None = None):
+        """`has_key` is a way in besides an access token."""
         self.provider = provider
         self.refusals = refusals
-        self._has_access = has_access
+        self.grants = get_grants(provider)
+        self._has_key = has_key
         self._faults = get_faults(provider)
         self._log = get_log(provider)
 
+    def is_token(self, token: str) -> bool:
+        """Whether it is an access token that works now."""
+        return is_fixed(token) or self.grants.find(token) is not None
+
+    def find_account(self, request: HttpRequest) -> Account:
+        """Whose account the request's token opens."""
+        return self.grants.find_account(read_bearer(request))
+
+    def token(self, **views: View) -> View:
+        """An address of the authorisation server, with a view for each HTTP method."""
+        return self._serve(views, is_open=True, gives_tokens=True)
+
     def api(self, *, is_open: bool = False, **views: View) -> View:
         """One address of the API, with a view for each HTTP method; `is_open` asks for no token."""
+        return self._serve(views, is_open=is_open, gives_tokens=False)
+
+    def _serve(self, views: Mapping[str, View], *, is_open: bool, gives_tokens: bool) -> View:
 
         def dispatch(request: HttpRequest, **parts: str) -> HttpResponse:
             view = views.get(request.method or "")
@@ -85,7 +107,7 @@ class Frame:
             except RefusedError as refusal:
                 return refusal.response
 
-        return self.guard(dispatch, is_open=is_open)
+        return self.guard(dispatch, is_open=is_open, gives_tokens=gives_tokens)
 
     @property
     def unknown(self) -> View:
@@ -96,22 +118,25 @@ class Frame:
 
         return self.guard(refuse, is_open=True)
 
-    def guard(self, view: View, *, is_open: bool = False) -> View:
-        """The view with log, latency, faults and access around it."""
+    def guard(self, view: View, *, is_open: bool = False, gives_tokens: bool = False) -> View:
+        """The view with log, latency, faults and access around it; what `gives_tokens` is logged without secrets."""
 
         @functools.wraps(view)
         def guarded(request: HttpRequest, **parts: str) -> HttpResponse:
-            at, started, body = utc_now(), time.monotonic(), request.body
-            time.sleep(self._faults.knobs.latency_ms / 1000)
+            at, started, body, knobs = utc_now(), time.monotonic(), request.body, self._faults.knobs
+            time.sleep((knobs.latency_ms + knobs.token_latency_ms * gives_tokens) / 1000)
             fault, status = "", 0
             try:
-                response, fault = self._answer(request, functools.partial(view, request, **parts), is_open=is_open)
+                make = functools.partial(view, request, **parts)
+                response, fault = self._answer(request, make, is_open=is_open, gives_tokens=gives_tokens)
                 status = 0 if fault == BROKEN_OFF else response.status_code
                 return response
             finally:
                 duration_ms = round((time.monotonic() - started) * 1000)
-                path, method = request.get_full_path(), request.method or ""
-                self._log.add(Entry(at, method, path, status, summarise(body), duration_ms, fault))
+                path, method, shown = request.get_full_path(), request.method or "", summarise(body)
+                if gives_tokens:
+                    path, shown = mask_secrets(path), mask_secrets(shown)
+                self._log.add(Entry(at, method, path, status, shown, duration_ms, fault))
 
         # Nobody logs in to the sandbox, and its settings have no CSRF middleware; said here for the middle of a test.
         guarded.csrf_exempt = True  # type: ignore[attr-defined]
@@ -132,7 +157,7 @@ class Frame:
         return RefusedError(self.refusals.refuse(status, message))
 
     def _answer(
-        self, request: HttpRequest, make: Callable[[], HttpResponse], *, is_open: bool
+        self, request: HttpRequest, make: Callable[[], HttpResponse], *, is_open: bool, gives_tokens: bool
     ) -> tuple[HttpResponse, str]:
         """The answer, and the name of the fault that shaped it."""
         knobs = self._faults.knobs
@@ -140,6 +165,8 @@ class Frame:
             return self._fail(503), "down"
         if not is_open and (knobs.is_revoked or not self._has_access(request)):
             return self.refusals.refuse_token(), "revoked" if knobs.is_revoked else ""
+        if gives_tokens and knobs.rate_token_5xx and self._faults.draw_fraction() < knobs.rate_token_5xx:
+            return self._fail(503), Fault.FAILING
         fault = self._faults.draw()
         match fault:
             case Fault.RATE_LIMITED:
@@ -154,6 +181,9 @@ class Frame:
                 is_broken = self._faults.draw_fraction() < 0.5 and break_off(request)
                 return self._fail(504), BROKEN_OFF if is_broken else fault
         return make(), ""
+
+    def _has_access(self, request: HttpRequest) -> bool:
+        return self.is_token(read_bearer(request)) or (self._has_key is not None and self._has_key(request))
 
     def _fail(self, status: int) -> HttpResponse:
         return self.refusals.refuse(status, HTTPStatus(status).phrase)

@@ -14,18 +14,22 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from django import forms
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST, require_safe
 
 from integrations.sandbox.faults import KnobError, Knobs, get_faults, parse_knobs
+from integrations.sandbox.grant_records import ACCOUNTS, Grant
+from integrations.sandbox.grants import POLICIES, get_grants, mask_tokens
 from integrations.sandbox.log import get_log
 from integrations.sandbox.runtime import get_sender
 from integrations.sandbox.signing import SCHEMES
 from integrations.sandbox.webhooks import Delivery, UnknownDeliveryError
 
 ROWS_SHOWN = 50
+OF_WEBHOOKS = ("drop", "double", "reorder")
+OF_GRANTS = ("token_lifetime_s", "token_latency_ms", "rate_token_5xx")
 
 
 @dataclass(frozen=True)
@@ -92,23 +96,27 @@ class FaultsForm(forms.Form):
     rate_timeout = forms.FloatField(label="No answer at all, 0 to 1")
     seed = forms.IntegerField(label="Seed of the random numbers", min_value=0)
     is_down = forms.BooleanField(label="Down: everything answers 503", required=False)
-    is_revoked = forms.BooleanField(label="Revoked: every token answers 401", required=False)
+    is_revoked = forms.BooleanField(label="Revoked: every token answers 401, none is given", required=False)
+    token_lifetime_s = forms.IntegerField(
+        label="Life of new access tokens (seconds, 0: the usual)", min_value=0, required=False
+    )
+    token_latency_ms = forms.IntegerField(label="Wait before giving a token (ms)", min_value=0, required=False)
+    rate_token_5xx = forms.FloatField(label="Server error (5xx) instead of a token, 0 to 1", required=False)
     drop = forms.FloatField(label="Webhooks lost, 0 to 1")
     double = forms.FloatField(label="Webhooks sent twice, 0 to 1")
     reorder = forms.FloatField(label="Webhooks out of order, 0 to 1")
 
-    def __init__(self, *args: Any, has_webhooks: bool, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, has_webhooks: bool, has_grants: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if not has_webhooks:
-            for name in ("drop", "double", "reorder"):
-                del self.fields[name]
+        for name in (() if has_webhooks else OF_WEBHOOKS) + (() if has_grants else OF_GRANTS):
+            del self.fields[name]
         for item in self.fields.values():
             if isinstance(item, forms.FloatField):
                 item.widget.attrs |= {"step": "any", "min": "0", "max": "1"}
 
     def clean(self) -> dict[str, Any]:
-        values: dict[str, Any] = dict(self.cleaned_data)
-        values["webhooks"] = {name: values.pop(name) for name in ("drop", "double", "reorder") if name in values}
+        values = {name: value for name, value in self.cleaned_data.items() if value is not None}
+        values["webhooks"] = {name: values.pop(name) for name in OF_WEBHOOKS if name in values}
         if not self.errors:
             try:
                 self.knobs = parse_knobs(Knobs, values)
@@ -125,11 +133,13 @@ class Panel:
         self.intro = intro
         self._show_sections = show
         self._has_webhooks = provider in SCHEMES
+        self._has_grants = provider in POLICIES
         self.show = require_safe(self._show)
 
     def urls(self) -> list[URLPattern]:
         return [
             path("knobs/", require_POST(self._turn_knobs)),
+            path("grants/<str:act>/", require_POST(self._change_grants)),
             path("deliveries/<str:delivery_id>/redeliver/", require_POST(self._redeliver)),
         ]
 
@@ -138,14 +148,20 @@ class Panel:
 
     def _show(self, request: HttpRequest) -> HttpResponse:
         knobs = asdict(get_faults(self.provider).knobs)
-        form = FaultsForm(initial=knobs | knobs["webhooks"], has_webhooks=self._has_webhooks)
-        return self._render(request, form, status=200)
+        return self._render(request, self._make_form(initial=knobs | knobs["webhooks"]), status=200)
+
+    def _make_form(self, *args: Any, **kwargs: Any) -> FaultsForm:
+        return FaultsForm(*args, **kwargs, has_webhooks=self._has_webhooks, has_grants=self._has_grants)
 
     def _turn_knobs(self, request: HttpRequest) -> HttpResponse:
-        form = FaultsForm(request.POST, has_webhooks=self._has_webhooks)
+        form = self._make_form(request.POST)
         if not form.is_valid():
             return self._render(request, form, status=422)
         get_faults(self.provider).set(form.knobs)
+        return self.back()
+
+    def _change_grants(self, request: HttpRequest, act: str) -> HttpResponse:
+        change_grants(self.provider, act)
         return self.back()
 
     def _redeliver(self, request: HttpRequest, delivery_id: str) -> HttpResponse:
@@ -160,7 +176,7 @@ class Panel:
         deliveries = get_sender(self.provider).deliveries() if self._has_webhooks else []
         context = {
             "panel": self,
-            "sections": self._show_sections(),
+            "sections": [*self._show_sections(), *([show_grants(self.provider)] if self._has_grants else [])],
             "form": form,
             "has_faults": get_faults(self.provider).knobs != Knobs(),
             "requests": log.entries()[:ROWS_SHOWN],
@@ -172,6 +188,37 @@ class Panel:
             "delivery_count": len(deliveries),
         }
         return render(request, "sandbox/panel.html", context, status=status)
+
+
+def show_grants(provider: str) -> Section:
+    """The provider's grants, with the buttons that end them all, or their access tokens."""
+    actions = (
+        Action("Let all access tokens expire", "grants/expire/"),
+        Action("Revoke all grants", "grants/revoke/", is_dangerous=True),
+    )
+    return Section("Grants", [show_grant(grant) for grant in get_grants(provider).newest()], actions=actions)
+
+
+def show_grant(grant: Grant) -> Card:
+    status, shown = "revoked" if grant.ended_at else "active", mask_tokens(grant)
+    facts = {
+        "scope": grant.scope,
+        "account": ACCOUNTS[grant.account].label,
+        "access token ends": f"{grant.expires_at:%Y-%m-%d %H:%M:%S}" if grant.expires_at else "",
+        "refreshes": grant.refreshes,
+        "access token": shown.access_token,
+        "refresh token": shown.refresh_token,
+        "revoked": f"{grant.ended_at:%Y-%m-%d %H:%M:%S}, {grant.cause}" if grant.ended_at else "",
+    }
+    return Card(grant.id, grant.client_id, f"allowed {grant.made_at:%Y-%m-%d %H:%M:%S}", status, facts)
+
+
+def change_grants(provider: str, act: str) -> None:
+    """A button's act on all grants: expire or revoke. Raises Http404 for another."""
+    acts = {"expire": get_grants(provider).expire_all, "revoke": get_grants(provider).revoke_all}
+    if act not in acts:
+        raise Http404(f"There is no button {act}.")
+    acts[act]()
 
 
 def show_body(delivery: Delivery) -> str:

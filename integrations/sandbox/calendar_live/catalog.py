@@ -15,6 +15,9 @@ CALENDARS = {
     )
 }
 
+# What somebody sees who authorises with another account than Acme's; nothing else is played of it.
+ELSEWHERE = {"cal_elsewhere": Calendar("cal_elsewhere", "Elsewhere", "Europe/London", "somebody@elsewhere.example")}
+
 EVENT_TYPES = {
     event_type.slug: event_type
     for event_type in (

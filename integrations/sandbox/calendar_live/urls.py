@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from integrations.sandbox.calendar_live.api import deliveries, events, slots
+from integrations.sandbox.calendar_live.api import deliveries, events, slots, tokens
 from integrations.sandbox.calendar_live.documents import Document, world_document
 from integrations.sandbox.calendar_live.pages import booking, operator
 from integrations.sandbox.calendar_live.runtime import get_world
@@ -18,6 +18,9 @@ def reset_world() -> None:
 
 
 urlpatterns = [
+    path("oauth/authorize", tokens.authorize),
+    path("oauth/token", tokens.token),
+    path("oauth/revoke", tokens.revoke),
     path("v1/calendars", events.calendars),
     path("v1/events", events.events),
     path("v1/events/<str:event_id>", events.one_event),
@@ -39,6 +42,7 @@ urlpatterns = [
     ),
     path("calendar-live/faults/", operator.turn_faults, name="calendar_live_faults"),
     path("calendar-live/knobs/", operator.turn_knobs, name="knobs"),
+    path("calendar-live/grants/<str:act>/", operator.change_grants),
     path("calendar-live/ping/", operator.send_ping, name="ping"),
     path("calendar-live/enable-endpoint/", operator.enable, name="enable_endpoint"),
     path("calendar-live/deliveries/<str:delivery_id>/redeliver/", operator.redeliver_one, name="redeliver"),

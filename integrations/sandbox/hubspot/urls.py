@@ -4,6 +4,7 @@ from django.urls import include, path, re_path
 
 from integrations.sandbox.consent import consent_view
 from integrations.sandbox.control import control_urls
+from integrations.sandbox.grants import get_grants
 from integrations.sandbox.hubspot import api, batches, pages, properties, tokens
 from integrations.sandbox.hubspot.answers import frame
 from integrations.sandbox.hubspot.records import get_store, show_records
@@ -31,9 +32,11 @@ urlpatterns = [
     path("records/<str:record_id>/delete/", pages.delete),
     path("records/<str:record_id>/merge/", pages.merge),
     *control_urls("hubspot", show=show_records, reset=lambda: get_store().reset()),
-    path("oauth/authorize", consent_view("HubSpot", tokens.grants)),
-    path("oauth/2026-03/token", frame.api(POST=tokens.give_token, is_open=True)),
-    path("oauth/2026-03/token/revoke", frame.api(POST=tokens.revoke_token, is_open=True)),
+    path("oauth/authorize", consent_view("HubSpot", get_grants("hubspot"))),
+    path("oauth/2026-03/token", frame.token(POST=tokens.give_token)),
+    path("oauth/2026-03/token/introspect", frame.token(POST=tokens.introspect_token)),
+    path("oauth/2026-03/token/revoke", frame.token(POST=tokens.revoke_token)),
+    path("account-info/2026-03/details", frame.api(GET=tokens.show_account)),
     path("crm/objects/2026-03/<str:kind>", include(objects)),
     path(
         "crm/properties/2026-03/<str:kind>", frame.api(GET=properties.list_properties, POST=properties.create_property)

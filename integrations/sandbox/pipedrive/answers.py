@@ -5,7 +5,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from integrations.sandbox.frame import Frame, Refusals, RefusedError, has_token, is_token
+from integrations.sandbox.frame import Frame, Refusals, RefusedError, is_fixed
 
 INFO = "Please check developers.pipedrive.com"
 BURST_LIMIT = 80
@@ -41,12 +41,12 @@ def refuse(status: int, message: str) -> HttpResponse:
     return PipedriveError(status, message).response
 
 
-def has_access(request: HttpRequest) -> bool:
-    """An OAuth access token, or a person's API token in its header."""
-    return has_token(request) or is_token(request.headers.get("x-api-token", ""))
+def has_api_token(request: HttpRequest) -> bool:
+    """A person's API token, in its own header."""
+    return is_fixed(request.headers.get("x-api-token", ""))
 
 
-frame = Frame("pipedrive", Refusals(refuse_token, refuse_rate, refuse), has_access=has_access)
+frame = Frame("pipedrive", Refusals(refuse_token, refuse_rate, refuse), has_key=has_api_token)
 
 
 def answer(data: Any) -> HttpResponse:

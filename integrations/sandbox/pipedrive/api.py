@@ -1,13 +1,12 @@
-"""/api/v2: persons and activities; /v1: merging; and the token endpoint."""
+"""/api/v2: persons and activities; /v1: merging."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 
 from integrations.sandbox.frame import View
-from integrations.sandbox.grants import GrantError, Grants
 from integrations.sandbox.pipedrive.answers import answer, answer_page, cut_page, frame, invalid
 from integrations.sandbox.pipedrive.changes import Change, changing
 from integrations.sandbox.pipedrive.records import (
@@ -20,18 +19,6 @@ from integrations.sandbox.pipedrive.records import (
 SORTS = ("id", "update_time", "add_time", "due_date")
 SEARCHED = ("name", "email", "phone", "notes", "custom_fields")
 LARGEST_SEARCH = 500
-
-grants = Grants("pipedrive", rotates=False)
-
-
-def give_token(request: HttpRequest) -> HttpResponse:
-    if not request.headers.get("Authorization", "").startswith("Basic "):
-        return JsonResponse({"success": False, "error": "invalid_client"}, status=400)
-    try:
-        fields = grants.give(request.POST.dict())
-    except GrantError as error:
-        return JsonResponse({"success": False, "error": error.code, "message": str(error)}, status=400)
-    return JsonResponse(fields | {"scope": "base", "api_domain": request.build_absolute_uri("/pipedrive")})
 
 
 # --- Persons and activities -------------------------------------------------------------------------------------------

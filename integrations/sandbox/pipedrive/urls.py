@@ -4,7 +4,8 @@ from django.urls import include, path, re_path
 
 from integrations.sandbox.consent import consent_view
 from integrations.sandbox.control import control_urls
-from integrations.sandbox.pipedrive import api, fields, pages
+from integrations.sandbox.grants import get_grants
+from integrations.sandbox.pipedrive import api, fields, pages, tokens
 from integrations.sandbox.pipedrive.answers import frame
 from integrations.sandbox.pipedrive.records import get_store, show_records
 
@@ -29,7 +30,10 @@ buttons = [
         path(f"{entity}/<int:record_id>/delete/", pages.delete, {"entity": entity}),
     )
 ]
-merging = path("persons/<int:record_id>/merge", frame.api(PUT=api.merge_persons))
+version_1 = [
+    path("persons/<int:record_id>/merge", frame.api(PUT=api.merge_persons)),
+    path("users/me", frame.api(GET=tokens.show_me)),
+]
 urlpatterns = [
     path("", pages.panel.show, name="pipedrive"),
     *pages.panel.urls(),
@@ -37,13 +41,14 @@ urlpatterns = [
     *buttons,
     path("person/<int:record_id>/merge/", pages.merge, {"entity": "person"}),
     *control_urls("pipedrive", show=show_records, reset=lambda: get_store().reset()),
-    path("oauth/authorize", consent_view("Pipedrive", api.grants)),
-    path("oauth/token", frame.api(POST=api.give_token, is_open=True)),
-    path("oauth/token/", frame.api(POST=api.give_token, is_open=True)),
+    path("oauth/authorize", consent_view("Pipedrive", get_grants("pipedrive"))),
+    path("oauth/token", frame.token(POST=tokens.give_token)),
+    path("oauth/token/", frame.token(POST=tokens.give_token)),
+    path("oauth/revoke", frame.token(POST=tokens.revoke_token)),
     path("api/v2/persons/search", frame.api(GET=api.search_persons)),
     path("api/v2/personFields", frame.api(GET=fields.list_fields, POST=fields.create_field)),
     path("api/v2/", include(records)),
-    path("api/v1/", include([merging])),
-    path("v1/", include([merging])),
+    path("api/v1/", include(version_1)),
+    path("v1/", include(version_1)),
     re_path(".*", frame.unknown),
 ]

@@ -1,4 +1,4 @@
-"""/services/data: records, upserts and queries; and the token endpoint."""
+"""/services/data: records, upserts and queries."""
 
 import base64
 import json
@@ -8,8 +8,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from integrations.sandbox.grants import GrantError, Grants
-from integrations.sandbox.salesforce.answers import SalesforceError, missing
+from integrations.sandbox.salesforce.answers import SalesforceError, frame, missing
 from integrations.sandbox.salesforce.catalog import WRITABLE
 from integrations.sandbox.salesforce.changes import (
     DuplicateIdError,
@@ -21,26 +20,11 @@ from integrations.sandbox.salesforce.changes import (
     update,
     upsert,
 )
-from integrations.sandbox.salesforce.records import Row, State, get_store
+from integrations.sandbox.salesforce.records import Row, State, get_store, read_state
 from integrations.sandbox.salesforce.soql import Parser
 
 ROWS_PER_PAGE, LARGEST_BATCH = 2000, 200
 BATCH_SIZE = re.compile(r"batchSize=(\d+)")
-
-grants = Grants("salesforce", rotates=False)
-
-
-def give_token(request: HttpRequest) -> HttpResponse:
-    """There is no expires_in, and the refresh token stays as it is."""
-    try:
-        fields = grants.give(request.POST.dict())
-    except GrantError as error:
-        return JsonResponse({"error": error.code, "error_description": str(error)}, status=400)
-    del fields["expires_in"]
-    if request.POST.get("grant_type") == "refresh_token":
-        del fields["refresh_token"]
-    origin = request.build_absolute_uri("/salesforce")
-    return JsonResponse(fields | {"instance_url": origin, "id": f"{origin}/id/00D/005", "token_type": "Bearer"})
 
 
 def read_object(request: HttpRequest) -> dict[str, Any]:
@@ -199,7 +183,7 @@ def query_more(request: HttpRequest, locator: str) -> HttpResponse:
 
 
 def run_query(request: HttpRequest, soql: str, first: int, *, with_deleted: bool) -> HttpResponse:
-    state = get_store().read()
+    state = read_state(frame.find_account(request))
     rows = Parser(state, soql).read().run(state, with_deleted=with_deleted)
     asked = BATCH_SIZE.search(request.headers.get("Sforce-Query-Options", ""))
     end = first + (min(max(int(asked[1]), 200), ROWS_PER_PAGE) if asked else ROWS_PER_PAGE)

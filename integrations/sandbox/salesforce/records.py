@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
+from integrations.sandbox.grant_records import ACCOUNTS, ACME, Account
 from integrations.sandbox.persistence import encode
 from integrations.sandbox.runtime import get_state_file
 from integrations.sandbox.salesforce.catalog import FIELDS, PREFIXES, WRITABLE, Field
@@ -63,10 +64,12 @@ def _fixed(sobject: str, number: int, **values: Any) -> Row:
     return Row(make_id(sobject, number), sobject, values, at, at)
 
 
+# By the key of the account that a token opens.
+ORGS = {account.key: _fixed("Organization", account.number + 1, Name=account.company) for account in ACCOUNTS.values()}
 FIXED = {
     row.id: row
     for row in (
-        _fixed("Organization", 1, Name="Acme"),
+        ORGS[ACME.key],
         _fixed(
             "User", 1, Name="Keepsync", Username="keepsync@acme.example", Email="keepsync@acme.example", IsActive=True
         ),
@@ -105,6 +108,19 @@ class State:
             for name, item in FIELDS[sobject].items()
             if f"{sobject}.{name}" not in self.missing_fields
         }
+
+
+class StateElsewhere(State):
+    """The same records, seen with the token of another account: only the org's own record is another one."""
+
+    def rows_of(self, sobject: str, *, with_deleted: bool = False) -> list[Row]:
+        return [ORGS["elsewhere"]] if sobject == "Organization" else super().rows_of(sobject, with_deleted=with_deleted)
+
+
+def read_state(account: Account) -> State:
+    """To be read only, as this account sees it."""
+    state = get_store().read()
+    return state if account == ACME else StateElsewhere(**vars(state))
 
 
 def format_instant(at: datetime) -> str:

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from django.http import HttpRequest, HttpResponse
 
 from integrations.sandbox.faults import get_faults
-from integrations.sandbox.frame import Frame, Refusals, is_token
+from integrations.sandbox.frame import Frame, Refusals
 from integrations.sandbox.salesforce.answers import SalesforceError
 from integrations.sandbox.salesforce.changes import get_row, merge
 from integrations.sandbox.salesforce.records import Row, State, get_store
@@ -60,7 +60,7 @@ def call(request: HttpRequest) -> HttpResponse:
     except ValueError:
         return fault("MALFORMED_XML", "The body is no SOAP envelope.")
     session = document.findtext(".//{*}SessionHeader/{*}sessionId") or ""
-    if get_faults("salesforce").knobs.is_revoked or not is_token(session):
+    if get_faults("salesforce").knobs.is_revoked or not frame.is_token(session):
         return refuse_token()
     wanted = document.find("{*}Body/{*}merge/{*}request")
     if wanted is None:

@@ -4,7 +4,8 @@ from django.urls import include, path, re_path
 
 from integrations.sandbox.consent import consent_view
 from integrations.sandbox.control import control_urls
-from integrations.sandbox.salesforce import api, pages, soap
+from integrations.sandbox.grants import get_grants
+from integrations.sandbox.salesforce import api, pages, soap, tokens
 from integrations.sandbox.salesforce.answers import api as rest
 from integrations.sandbox.salesforce.answers import frame
 from integrations.sandbox.salesforce.records import get_store, show_records
@@ -29,8 +30,10 @@ urlpatterns = [
     path("people/add/", pages.add_person),
     path("fields/<str:name>/turn/", pages.turn_field),
     *control_urls("salesforce", show=show_records, reset=lambda: get_store().reset()),
-    path("services/oauth2/authorize", consent_view("Salesforce", api.grants)),
-    path("services/oauth2/token", frame.api(POST=api.give_token, is_open=True)),
+    path("services/oauth2/authorize", consent_view("Salesforce", get_grants("salesforce"))),
+    path("services/oauth2/token", frame.token(POST=tokens.give_token)),
+    path("services/oauth2/revoke", frame.token(GET=tokens.revoke_token, POST=tokens.revoke_token)),
+    path("services/oauth2/userinfo", rest(GET=tokens.show_user)),
     path("services/data/v59.0", include(data)),
     path("services/Soap/u/59.0", soap.frame.api(POST=soap.call, is_open=True)),
     re_path(".*", frame.unknown),

@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from integrations.sandbox.clock import utc_now
 from integrations.sandbox.faults import get_faults
 from integrations.sandbox.frame import Frame, Refusals, RefusedError
-from integrations.sandbox.slack.records import BOT_ID, TEAM, TEAM_ID, USER, USER_ID, Message, get_store, new_ts
+from integrations.sandbox.slack.records import BOT_ID, USER, Message, get_store, new_ts
 
 CHANNEL_ID, CHANNEL_NAME = re.compile("[CGD][A-Z0-9]{8,}"), re.compile("#?[a-z0-9_-]{1,80}")
 REFUSED_NAMES = {"gone": "channel_not_found", "archived": "is_archived", "private": "not_in_channel"}
@@ -49,20 +49,6 @@ hooks = Frame("slack", Refusals(refuse_token, refuse_rate_in_text, refuse))
 
 
 # --- The API ----------------------------------------------------------------------------------------------------------
-
-
-def check_auth(request: HttpRequest) -> HttpResponse:
-    return JsonResponse(
-        {
-            "ok": True,
-            "url": "https://acme.slack.example/",
-            "team": TEAM,
-            "user": USER,
-            "team_id": TEAM_ID,
-            "user_id": USER_ID,
-            "bot_id": BOT_ID,
-        }
-    )
 
 
 def post_message(request: HttpRequest) -> HttpResponse:

@@ -9,6 +9,7 @@ from integrations.sandbox.runtime import get_state_file
 from integrations.sandbox.store import Store, show_state
 
 TEAM, TEAM_ID, USER, USER_ID, BOT_ID = "Acme", "T0ACME0001", "keepsync", "U0KEEPSYNC", "B0KEEPSYNC"
+APP_ID = "A0KEEPSYNC"
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,25 @@ def refuse(status: int, message: str) -> HttpResponse:
 frame = Frame("stripe", Refusals(refuse_token, refuse_rate, refuse))
 
 
+def show_account(request: HttpRequest) -> HttpResponse:
+    """Whose key it is. https://docs.stripe.com/api/accounts/retrieve"""
+    return JsonResponse(
+        {
+            "id": "acct_1SandboxAcme",
+            "object": "account",
+            "business_profile": {"name": "Acme"},
+            "charges_enabled": True,
+            "country": "FR",
+            "default_currency": "eur",
+            "details_submitted": True,
+            "email": "ops@acme.example",
+            "livemode": False,
+            "settings": {"dashboard": {"display_name": "Acme", "timezone": "Europe/Paris"}},
+            "type": "standard",
+        }
+    )
+
+
 def create_checkout_session(request: HttpRequest) -> HttpResponse:
     checkout_url = request.build_absolute_uri("/stripe/checkout/")
 

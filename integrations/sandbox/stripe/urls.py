@@ -10,6 +10,7 @@ from integrations.sandbox.stripe.runtime import get_account
 frame = api.frame
 
 urlpatterns = [
+    path("v1/account", frame.api(GET=api.show_account)),
     path("v1/checkout/sessions", frame.api(GET=api.list_sessions, POST=api.create_checkout_session)),
     path("v1/checkout/sessions/<str:session_id>", frame.api(GET=api.show_session)),
     path("v1/checkout/sessions/<str:session_id>/expire", frame.api(POST=api.expire_checkout_session)),

@@ -1,4 +1,4 @@
-"""/v2: meetings of a user, one meeting, its registrants; and the token endpoint."""
+"""/v2: meetings of a user, one meeting, its registrants."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -8,7 +8,6 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from integrations.sandbox.clock import utc_now
-from integrations.sandbox.grants import GrantError, Grants
 from integrations.sandbox.zoom.answers import (
     VALIDATION,
     ZoomError,
@@ -33,20 +32,7 @@ from integrations.sandbox.zoom.inputs import read_meeting, read_registrant
 from integrations.sandbox.zoom.records import Meeting, get_store
 
 LARGEST_PAGE = 300
-SCOPES = "meeting:read:admin meeting:write:admin"
 ACTIONS = {"approve": "approved", "deny": "denied", "cancel": "cancelled"}
-
-grants = Grants("zoom")
-
-
-def give_token(request: HttpRequest) -> HttpResponse:
-    """Server-to-server and user grants; the client is named by HTTP Basic."""
-    if not request.headers.get("Authorization", "").startswith("Basic "):
-        return JsonResponse({"reason": "Invalid client_id or client_secret", "error": "invalid_client"}, status=400)
-    try:
-        return JsonResponse(grants.give(request.POST.dict()) | {"scope": SCOPES, "api_url": "https://api.zoom.us"})
-    except GrantError as error:
-        return JsonResponse({"reason": str(error), "error": error.code}, status=400)
 
 
 def show_page(request: HttpRequest, items: Sequence[Any], name: str, show: Callable[[Any], Any]) -> HttpResponse:

@@ -4,7 +4,8 @@ from django.urls import path, re_path
 
 from integrations.sandbox.consent import consent_view
 from integrations.sandbox.control import control_urls
-from integrations.sandbox.zoom import api, pages
+from integrations.sandbox.grants import get_grants
+from integrations.sandbox.zoom import api, pages, tokens
 from integrations.sandbox.zoom.answers import frame
 from integrations.sandbox.zoom.records import get_store, show_records
 
@@ -15,8 +16,10 @@ urlpatterns = [
     path("meetings/<str:meeting_id>/turn/", pages.turn),
     path("meetings/<str:meeting_id>/delete/", pages.delete),
     *control_urls("zoom", show=show_records, reset=lambda: get_store().reset()),
-    path("oauth/authorize", consent_view("Zoom", api.grants)),
-    path("oauth/token", frame.api(POST=api.give_token, is_open=True)),
+    path("oauth/authorize", consent_view("Zoom", get_grants("zoom"))),
+    path("oauth/token", frame.token(POST=tokens.give_token)),
+    path("oauth/revoke", frame.token(POST=tokens.revoke_token)),
+    path("v2/users/<str:user_id>", frame.api(GET=tokens.show_user)),
     path("v2/users/<str:user_id>/meetings", frame.api(GET=api.list_meetings, POST=api.add_meeting)),
     path(
         "v2/meetings/<str:meeting_id>",

@@ -51,7 +51,7 @@ class Played:
         headers = {name: str(value) for name, value in prepared.headers.items() if name != "Content-Length"}
         return self.client.generic(  # type: ignore[return-value]
             str(prepared.method),
-            f"/{self.prefix}{parts.path}",
+            f"/{self.prefix}{parts.path}" if self.prefix else parts.path,
             prepared.body or b"",
             content_type=headers.pop("Content-Type", ""),
             QUERY_STRING=parts.query,

@@ -4,6 +4,7 @@ import smtplib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
@@ -11,20 +12,26 @@ import requests
 from integrations.events import RecordChanged, RecordDeleted, RecordsMerged
 from integrations.exceptions import KeepsyncError, LostAnswerError, OutageError, RateLimitedError, ReauthoriseError
 from integrations.http import limit_time
-from integrations.providers.base import Account, IncomingRequest
+from integrations.payloads import PayloadReader
+from integrations.providers.base import Account, IncomingRequest, Provider
+from integrations.providers.calendar_live.provider import CalendarLive
 from integrations.providers.crm import Crm, CrmContact, CrmMeeting, Saved
 from integrations.providers.hubspot.provider import HubSpot
+from integrations.providers.oauth import Grant
 from integrations.providers.pipedrive.provider import Pipedrive
 from integrations.providers.salesforce.provider import Salesforce
 from integrations.providers.slack import client as slack
+from integrations.providers.slack.provider import Slack
 from integrations.providers.zoom import client as zoom
 from integrations.providers.zoom.provider import Zoom
+from tests.integrations.sandbox.authorising import CHALLENGE, VERIFIER
 from tests.integrations.sandbox.playing import ACCESS_TOKEN
 from tests.integrations.sandbox.support import Receiver, Sandbox, free_port, receiving, running_sandbox, wait_until
 
 pytestmark = pytest.mark.slow
 
 CRMS: dict[str, Crm] = {"hubspot": HubSpot(), "salesforce": Salesforce(), "pipedrive": Pipedrive()}
+AUTHORISED: dict[str, Provider] = {**CRMS, "zoom": Zoom(), "slack": Slack(), "calendar_live": CalendarLive()}
 SECRETS = {"hubspot": "hubspot-secret", "pipedrive": "user:password", "zoom": "zoom-secret"}
 EMAILS = {"hubspot": "email", "salesforce": "Email", "pipedrive": "emails"}
 VALUES = {
@@ -220,6 +227,48 @@ def test_a_zoom_meeting_is_found_again_after_a_lost_answer(world: Sandbox, recei
     wait_until(lambda: any(b"meeting.deleted" in body for _, body in receiver.requests), what="the deletion")
     for headers, body in receiver.requests:
         assert Zoom().verify(IncomingRequest(headers=headers, body=body), [SECRETS["zoom"]])
+
+
+# --- Authorising ------------------------------------------------------------------------------------------------------
+
+
+def authorise(world: Sandbox, adapter: Provider, **fields: str) -> Account:
+    """What a connection knows after the way over the consent page, which a person takes in a browser."""
+    assert adapter.oauth is not None
+    base = f"{world.url}/{adapter.key}".removesuffix("/calendar_live")
+    asked = {"response_type": "code", "client_id": "app", "redirect_uri": "https://k.example/", "state": "s"}
+    asked |= {"code_challenge": CHALLENGE, "code_challenge_method": "S256"}
+    asked |= {"scope": adapter.oauth.scope_separator.join(adapter.oauth.scopes)}
+    address = f"{base}{urlsplit(adapter.oauth.authorize_url).path}"
+    led = world.session.post(
+        address, params=asked, data={"choice": "allow"} | fields, allow_redirects=False, timeout=10
+    )
+    code = parse_qs(urlsplit(led.headers["Location"]).query)["code"][0]
+    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": "https://k.example/"}
+    grant = ask_token(world, adapter, f"{base}{urlsplit(adapter.oauth.token_url).path}", form)
+    credentials = {"client_id": "app", "client_secret": "secret", "access_token": grant.access_token}
+    return Account(grant.api_url or base, {}, credentials | {"refresh_token": grant.refresh_token})
+
+
+def ask_token(world: Sandbox, adapter: Provider, url: str, form: dict[str, str]) -> Grant:
+    assert adapter.oauth is not None
+    auth = ("app", "secret") if adapter.oauth.has_basic_auth else None
+    sent = form | {"code_verifier": VERIFIER} | ({} if auth else {"client_id": "app", "client_secret": "secret"})
+    answer = world.session.post(url, data=sent, auth=auth, timeout=10)
+    assert answer.status_code == 200, answer.text
+    return adapter.read_grant(PayloadReader(answer.json(), "answer"))
+
+
+@pytest.mark.parametrize("name", AUTHORISED)
+def test_a_connection_is_authorised_knows_its_account_and_is_refused_after_the_end(world: Sandbox, name: str) -> None:
+    adapter = AUTHORISED[name]
+    one, two = authorise(world, adapter), authorise(world, adapter, account="elsewhere")
+    found = [adapter.identify(account) for account in (one, two)]
+    assert all(identity.account_id and identity.name for identity in found)
+    assert found[0].account_id != found[1].account_id
+    world.post("/calendar-live/grants/revoke/" if name == "calendar_live" else f"/{name}/grants/revoke/")
+    with pytest.raises(ReauthoriseError):
+        adapter.identify(one)
 
 
 def test_slack_takes_messages_by_token_and_by_webhook(world: Sandbox) -> None:

@@ -1,68 +1,36 @@
-"""The page on which a person lets Keepsync in, and the code that comes of it."""
+"""The page on which a person lets Keepsync in, or does not."""
 
-import base64
-import hashlib
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import quote
 
 import pytest
 from django.test import Client
 
-from tests.integrations.sandbox.playing import ACCESS_TOKEN
-
-VERIFIER = "v" * 43
-CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
-ASKED = {
-    "response_type": "code",
-    "client_id": "<app>",
-    "redirect_uri": "http://127.0.0.1:8000/oauth/callback/?a=b",
-    "state": "s&t",
-    "scope": "read write",
-    "code_challenge": CHALLENGE,
-    "code_challenge_method": "S256",
-}
-PLACES = {
-    "/hubspot/oauth/authorize": "/hubspot/oauth/2026-03/token",
-    "/zoom/oauth/authorize": "/zoom/oauth/token",
-    "/salesforce/services/oauth2/authorize": "/salesforce/services/oauth2/token",
-    "/pipedrive/oauth/authorize": "/pipedrive/oauth/token",
-}
+from tests.integrations.sandbox.authorising import CHALLENGE, PLACES, Walk, read_answer
 
 
-def choose(client: Client, path: str, choice: str) -> dict[str, list[str]]:
-    """What the application is led back with."""
-    answer = client.post(f"{path}?{urlencode(ASKED)}", {"choice": choice})
-    assert answer.status_code == 302
-    address = urlsplit(answer["Location"])
-    assert f"{address.scheme}://{address.netloc}{address.path}" == "http://127.0.0.1:8000/oauth/callback/"
-    return parse_qs(address.query)
-
-
-@pytest.mark.parametrize("path", PLACES)
-def test_who_allows_gives_a_code_that_is_worth_a_token_once(client: Client, path: str) -> None:
-    page = client.get(f"{path}?{urlencode(ASKED)}").content.decode()
+@pytest.mark.parametrize("name", PLACES)
+def test_the_page_shows_who_asks_for_what_and_leads_back_with_a_code(client: Client, name: str) -> None:
+    walk = Walk(client, PLACES[name])
+    page = client.get(walk.consent_url()).content.decode()
     assert "&lt;app&gt;" in page
-    given = choose(client, path, "allow")
-    assert (given["a"], given["state"]) == (["b"], ["s&t"])
-    form = {
-        "grant_type": "authorization_code",
-        "code": given["code"][0],
-        "redirect_uri": ASKED["redirect_uri"],
-        "code_verifier": VERIFIER,
-        "client_id": "app",
-        "client_secret": "secret",
-    }
-    answers = [client.post(PLACES[path], form, headers={"Authorization": "Basic eDp5"}) for _ in range(2)]
-    assert [answer.status_code for answer in answers] == [200, 400]
-    assert answers[0].json()["access_token"] == ACCESS_TOKEN
-    assert answers[0].json()["refresh_token"]
+    assert "Ada Ops at Acme" in page
+    assert "Somebody Else at Elsewhere" in page
+    for scope in PLACES[name].scope.replace(",", " ").split():
+        assert f"<code>{scope}</code>" in page
+    given = walk.choose()
+    assert (given["a"], given["state"]) == ("b", "s&t")
+    assert given["code"]
+
+
+def test_what_the_application_was_registered_with_is_shown_where_it_asks_for_nothing(client: Client) -> None:
+    assert "meeting:write:meeting" in client.get(Walk(client, PLACES["zoom"]).consent_url()).content.decode()
 
 
 def test_who_refuses_is_led_back_without_a_code(client: Client) -> None:
-    assert choose(client, "/zoom/oauth/authorize", "refuse") == {
-        "a": ["b"],
-        "error": ["access_denied"],
-        "state": ["s&t"],
-    }
+    walk = Walk(client, PLACES["zoom"])
+    refused = walk.choose("refuse")
+    assert (refused["error"], refused["state"], "code" in refused) == ("access_denied", "s&t", False)
+    assert walk.choose(chooses="yes")["error"] == "access_denied"
 
 
 @pytest.mark.parametrize(
@@ -70,26 +38,51 @@ def test_who_refuses_is_led_back_without_a_code(client: Client) -> None:
     [
         {"redirect_uri": "javascript:alert(1)"},
         {"redirect_uri": ""},
+        {"redirect_uri": "https://a.example/#b"},
         {"client_id": ""},
-        {"response_type": "token"},
-        {"code_challenge_method": "plain"},
     ],
 )
 def test_a_request_that_cannot_be_trusted_leads_nowhere(client: Client, change: dict[str, str]) -> None:
-    answer = client.post(f"/zoom/oauth/authorize?{urlencode(ASKED | change)}", {"choice": "allow"})
-    assert answer.status_code == 400
+    walk = Walk(client, PLACES["zoom"], changes=change)
+    for answer in (client.get(walk.consent_url()), client.post(walk.consent_url(), {"choice": "allow"})):
+        assert answer.status_code == 400
+        assert "Location" not in answer
 
 
-def test_hubspots_refresh_token_stays_and_is_in_every_answer(client: Client) -> None:
-    form = {"grant_type": "refresh_token", "refresh_token": "r", "client_id": "c", "client_secret": "s"}
-    for _ in range(2):
-        answer = client.post("/hubspot/oauth/2026-03/token", form).json()
-        assert (answer["refresh_token"], answer["expires_in"]) == ("r", 1800)
-    client.put("/hubspot/_sandbox/knobs", '{"is_revoked": true}', content_type="application/json")
-    refused = client.post("/hubspot/oauth/2026-03/token", form)
-    assert (refused.status_code, refused.json()["category"]) == (400, "BAD_REFRESH_TOKEN")
-    client.post("/hubspot/_sandbox/reset")
-    assert client.post("/hubspot/oauth/2026-03/token/revoke", {"token": "r"}).status_code == 200
+@pytest.mark.parametrize(
+    ("name", "change", "error"),
+    [
+        ("zoom", {"response_type": "token"}, "unsupported_response_type"),
+        ("zoom", {"code_challenge_method": "plain"}, "invalid_request"),
+        ("calendar_live", {"code_challenge": ""}, "invalid_request"),
+        ("calendar_live", {"code_challenge_method": ""}, "invalid_request"),
+        ("calendar_live", {"state": ""}, "invalid_request"),
+        ("calendar_live", {"scope": ""}, "invalid_request"),
+        ("calendar_live", {"scope": "events.read everything"}, "invalid_scope"),
+    ],
+)
+def test_another_fault_is_told_to_the_application(
+    client: Client, name: str, change: dict[str, str], error: str
+) -> None:
+    walk = Walk(client, PLACES[name], changes=change)
+    answers = [read_answer(client.get(walk.consent_url())), walk.choose()]
+    assert [(answer["error"], "code" in answer) for answer in answers] == [(error, False)] * 2
+    assert answers[0]["error_description"]
+
+
+def test_a_person_can_leave_scopes_out_and_add_none(client: Client) -> None:
+    walk = Walk(client, PLACES["calendar_live"])
+    answer = walk.authorise(chooses="yes", scope=["events.read", "free_busy.read"])
+    assert answer["scope"] == "events.read"
+    assert walk.authorise()["scope"] == "events.read events.write"
+
+
+def test_pkce_is_asked_of_those_who_began_with_it_only(client: Client) -> None:
+    without = Walk(client, PLACES["zoom"], changes={"code_challenge": "", "code_challenge_method": ""})
+    assert without.exchange(without.choose()["code"], code_verifier="").status_code == 200
+    # A verifier without a challenge: somebody took the challenge out of the address.
+    assert without.exchange(without.choose()["code"]).status_code == 400
+    assert quote(CHALLENGE) not in without.consent_url()
 
 
 def test_the_home_page_leads_to_every_provider_and_tells_of_faults(client: Client) -> None:

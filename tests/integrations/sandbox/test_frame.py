@@ -109,6 +109,9 @@ def test_knobs_that_are_left_out_are_off(hubspot: Played) -> None:
         "seed": 3,
         "is_down": False,
         "is_revoked": False,
+        "token_lifetime_s": 0,
+        "token_latency_ms": 0,
+        "rate_token_5xx": 0.0,
         "webhooks": {"drop": 0.0, "double": 0.0, "reorder": 0.0},
     }
 
@@ -123,6 +126,8 @@ def test_knobs_that_are_left_out_are_off(hubspot: Played) -> None:
         ({"rate_429": True}, "rate_429"),
         ({"rate_429": float("nan")}, "rate_429"),
         ({"latency_ms": -1}, "latency_ms"),
+        ({"token_latency_ms": 60_001}, "token_latency_ms"),
+        ({"rate_token_5xx": 2}, "rate_token_5xx"),
         ({"latency_ms": 1.5}, "latency_ms"),
         ({"is_down": 1}, "is_down"),
         ({"webhooks": {"drop": 2}}, "webhooks.drop"),
@@ -160,6 +165,11 @@ def test_faults_are_set_on_the_page_with_the_same_rules(hubspot: Played) -> None
     assert hubspot.press("knobs/", **{**fields, "rate_429": "0.25", "is_revoked": "on"}).status_code == 302
     knobs = hubspot.client.get("/hubspot/_sandbox/knobs").json()
     assert (knobs["rate_429"], knobs["is_revoked"], knobs["webhooks"]["double"]) == (0.25, True, 0.5)
+    of_tokens = {"token_lifetime_s": "60", "token_latency_ms": "", "rate_token_5xx": "1"}
+    assert hubspot.press("knobs/", **{**fields, **of_tokens, "rate_429": "1"}).status_code == 302
+    knobs = hubspot.client.get("/hubspot/_sandbox/knobs").json()
+    assert [knobs[name] for name in of_tokens] == [60, 0, 1.0]
+    hubspot.turn(rate_429=0.1)
     assert "Faults are switched on" in hubspot.page()
     refused = hubspot.press("knobs/", **{**fields, "rate_429": "0.6", "rate_5xx": "0.6"})
     assert refused.status_code == 422

@@ -1,6 +1,5 @@
 """The played Pipedrive: API v2 and v1, held to the published specifications."""
 
-import base64
 import json
 from typing import Any
 
@@ -213,18 +212,6 @@ def test_both_kinds_of_tokens_are_taken_and_others_refused(pipedrive: Played) ->
     pipedrive.turn(rate_429=1, retry_after_s=2)
     answer = pipedrive.call("GET", PERSONS)
     assert (answer.status_code, answer.headers["x-ratelimit-reset"]) == (429, "2")
-
-
-def test_tokens_are_refreshed_for_a_client_by_http_basic(pipedrive: Played) -> None:
-    headers = {"Authorization": "Basic " + base64.b64encode(b"id:secret").decode()}
-    login = Played(pipedrive.client, "pipedrive", "https://oauth.pipedrive.com", headers)
-    form = {"grant_type": "refresh_token", "refresh_token": "r"}
-    answer = login.json("POST", "/oauth/token/", data=form)
-    assert (answer["access_token"], answer["refresh_token"]) == (ACCESS_TOKEN, "r")
-    assert answer["api_domain"] == "http://testserver/pipedrive"
-    assert login.refuse("POST", "/oauth/token", status=400, data=form | {"refresh_token": ""})["error"]
-    bare = Played(pipedrive.client, "pipedrive", "https://oauth.pipedrive.com", {})
-    assert bare.refuse("POST", "/oauth/token", status=400, data=form)["error"] == "invalid_client"
 
 
 def test_a_person_there_adds_changes_merges_and_deletes_on_the_page(pipedrive: Played) -> None:

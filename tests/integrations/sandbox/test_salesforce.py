@@ -261,17 +261,6 @@ def test_limits_and_tokens_are_refused_in_salesforces_words(salesforce: Played) 
     assert merge(salesforce, "x", "y")[1].findtext(".//faultcode") == "sf:INVALID_SESSION_ID"
 
 
-def test_tokens_are_refreshed_without_an_expiry(salesforce: Played) -> None:
-    login = Played(salesforce.client, "salesforce", "https://login.salesforce.com", {})
-    form = {"grant_type": "refresh_token", "refresh_token": "r", "client_id": "c"}
-    for _ in range(2):
-        answer = login.json("POST", "/services/oauth2/token", data=form)
-        assert (answer["access_token"], answer["instance_url"]) == (ACCESS_TOKEN, "http://testserver/salesforce")
-        assert "expires_in" not in answer
-    salesforce.turn(is_revoked=True)
-    assert login.json("POST", "/services/oauth2/token", status=400, data=form)["error"] == "invalid_grant"
-
-
 def test_a_field_that_is_removed_is_no_column_any_more(salesforce: Played) -> None:
     assert salesforce.press(f"fields/Contact.{KEY}/turn/").status_code == 302
     soql = f"SELECT {KEY} FROM Contact"

@@ -1,7 +1,6 @@
 """The played Zoom: its API, held to the published specification."""
 
 import base64
-import hashlib
 import json
 from datetime import timedelta
 from typing import Any
@@ -9,9 +8,8 @@ from typing import Any
 import pytest
 
 from integrations.sandbox.clock import utc_now
-from integrations.sandbox.grants import GrantError, Grants
 from integrations.sandbox.runtime import get_sender
-from tests.integrations.sandbox.playing import ACCESS_TOKEN, Played
+from tests.integrations.sandbox.playing import Played
 
 MEETINGS = "/v2/users/me/meetings"
 BASIC = {"Authorization": "Basic " + base64.b64encode(b"id:secret").decode()}
@@ -159,47 +157,6 @@ def test_faults_are_answered_in_zooms_words(zoom: Played) -> None:
     assert (answer.status_code, answer.headers["Retry-After"], answer.json()["code"]) == (429, "3", 429)
     zoom.turn(is_revoked=True)
     assert zoom.json("GET", MEETINGS, status=401) == {"code": 124, "message": "Invalid access token."}
-
-
-def token(zoom: Played, **form: str) -> Any:
-    return Played(zoom.client, "zoom", "https://zoom.us", BASIC).call("POST", "/oauth/token", data=form)
-
-
-def test_the_account_gets_the_token_without_a_refresh_token(zoom: Played) -> None:
-    answer = token(zoom, grant_type="account_credentials", account_id="a").json()
-    assert (answer["access_token"], answer["expires_in"]) == (ACCESS_TOKEN, 3600)
-    assert "refresh_token" not in answer
-
-
-def test_a_refresh_token_dies_when_it_is_used(zoom: Played) -> None:
-    first = token(zoom, grant_type="refresh_token", refresh_token="first-of-this-test").json()["refresh_token"]
-    again = token(zoom, grant_type="refresh_token", refresh_token="first-of-this-test")
-    assert (again.status_code, again.json()["error"]) == (400, "invalid_grant")
-    assert token(zoom, grant_type="refresh_token", refresh_token=first).status_code == 200
-    zoom.turn(is_revoked=True)
-    assert token(zoom, grant_type="account_credentials", account_id="a").json()["error"] == "invalid_grant"
-
-
-def test_a_code_works_once_with_its_address_and_verifier() -> None:
-    grants, verifier = Grants("test"), "v" * 43
-    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-    form = {"grant_type": "authorization_code", "redirect_uri": "https://a.example/", "code_verifier": verifier}
-    good = form | {"code": grants.add_code("https://a.example/", challenge)}
-    assert grants.give(good)["refresh_token"]
-    bad = [
-        good,
-        form | {"code": "unknown"},
-        form | {"code": grants.add_code("https://b.example/", challenge)},
-        form | {"code": grants.add_code("https://a.example/", challenge), "code_verifier": "w" * 43},
-        {"grant_type": "password"},
-        {"grant_type": "account_credentials"},
-    ]
-    for wrong in bad:
-        with pytest.raises(GrantError):
-            grants.give(wrong)
-    keeping = Grants("test", rotates=False)
-    for _ in range(2):
-        assert keeping.give({"grant_type": "refresh_token", "refresh_token": "r"})["refresh_token"] == "r"
 
 
 def test_a_host_changes_starts_and_deletes_on_the_page(zoom: Played) -> None:

@@ -5,11 +5,12 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from integrations.sandbox.calendar_live.api.access import (
     api_view,
     error_response,
+    frame,
     read_json,
     read_parameter,
     require_method,
 )
-from integrations.sandbox.calendar_live.catalog import CALENDARS
+from integrations.sandbox.calendar_live.catalog import CALENDARS, ELSEWHERE
 from integrations.sandbox.calendar_live.changes import create_event, update_event
 from integrations.sandbox.calendar_live.documents import Document, calendar_document, event_document
 from integrations.sandbox.calendar_live.events import cancel_event, find_event
@@ -17,12 +18,14 @@ from integrations.sandbox.calendar_live.idempotency import answer_once
 from integrations.sandbox.calendar_live.inputs import parse_event_input, parse_instant
 from integrations.sandbox.calendar_live.listings import list_events, parse_page_size
 from integrations.sandbox.calendar_live.runtime import get_world
+from integrations.sandbox.grant_records import ACME
 
 
 @api_view
 def calendars(request: HttpRequest) -> HttpResponse:
+    found = CALENDARS if frame.find_account(request) == ACME else ELSEWHERE
     return require_method(request, "GET") or JsonResponse(
-        {"items": [calendar_document(calendar) for calendar in CALENDARS.values()]}
+        {"items": [calendar_document(calendar) for calendar in found.values()]}
     )
 
 

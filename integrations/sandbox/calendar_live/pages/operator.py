@@ -17,7 +17,8 @@ from integrations.sandbox.calendar_live.records import Delivery, Event
 from integrations.sandbox.calendar_live.runtime import get_world
 from integrations.sandbox.faults import get_faults
 from integrations.sandbox.log import get_log
-from integrations.sandbox.panel import FaultsForm
+from integrations.sandbox.panel import FaultsForm, show_grants
+from integrations.sandbox.panel import change_grants as change_all
 
 ROWS_SHOWN = 50
 # Two forms on one page must not share the ids of their fields.
@@ -42,10 +43,16 @@ def turn_knobs(request: HttpRequest) -> HttpResponse:
 @require_POST
 def turn_faults(request: HttpRequest) -> HttpResponse:
     """The faults of the API, and those that are drawn for every webhook."""
-    form = FaultsForm(request.POST, has_webhooks=True, auto_id=FAULT_ID)
+    form = FaultsForm(request.POST, has_webhooks=True, has_grants=True, auto_id=FAULT_ID)
     if not form.is_valid():
         return _render_overview(request, None, form)
     get_faults("calendar_live").set(form.knobs)
+    return redirect("calendar_live")
+
+
+@require_POST
+def change_grants(request: HttpRequest, act: str) -> HttpResponse:
+    change_all("calendar_live", act)
     return redirect("calendar_live")
 
 
@@ -82,7 +89,9 @@ def _render_overview(
     context = {
         "form": form or KnobsForm(initial=vars(moment.state.knobs)),
         "faults_form": faults_form
-        or FaultsForm(initial=faults | faults["webhooks"], has_webhooks=True, auto_id=FAULT_ID),
+        or FaultsForm(initial=faults | faults["webhooks"], has_webhooks=True, has_grants=True, auto_id=FAULT_ID),
+        "panel": {"provider": "calendar_live"},
+        "section": show_grants("calendar_live"),
         "requests": log.entries()[:ROWS_SHOWN],
         "request_count": log.count,
         "account_id": ACCOUNT_ID,
