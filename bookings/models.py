@@ -8,8 +8,8 @@ from simple_history.models import HistoricalRecords
 from uuid_utils.compat import uuid7
 
 from contacts.models import Contact
-from integrations.models import Connection, RecordedChange
-from integrations.privacy.encryption import EncryptedJSONField, EncryptedTextField
+from integrations.models import Connection, History, RecordedChange
+from integrations.privacy.encryption import EncryptedJSONField, EncryptedTextField, show_unreadable
 
 
 class Calendar(models.Model):
@@ -25,6 +25,7 @@ class Calendar(models.Model):
         ordering: ClassVar = ["id"]
         constraints: ClassVar = [models.UniqueConstraint(fields=["connection", "external_id"], name="calendar_once")]
 
+    @show_unreadable()
     def __str__(self) -> str:
         return str(self.name)
 
@@ -74,7 +75,7 @@ class Meeting(models.Model):
     external_updated_at = models.DateTimeField()
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
-    history = HistoricalRecords(bases=[RecordedChange])
+    history = History(bases=[RecordedChange])
 
     class Meta:
         ordering: ClassVar = ["-id"]
@@ -87,6 +88,7 @@ class Meeting(models.Model):
             models.Index(fields=["connection", "series_id"], condition=~models.Q(series_id=""), name="meeting_series"),
         ]
 
+    @show_unreadable()
     def __str__(self) -> str:
         return str(self.title or self.external_id)
 
@@ -106,12 +108,13 @@ class Attendance(models.Model):
     full_name = EncryptedTextField(default="", blank=True)
     response = models.CharField(max_length=16, choices=Response, default=Response.NEEDS_ACTION)
     lead_score = models.IntegerField(default=0)
-    history = HistoricalRecords(bases=[RecordedChange])
+    history = History(bases=[RecordedChange])
 
     class Meta:
         ordering: ClassVar = ["id"]
         constraints: ClassVar = [models.UniqueConstraint(fields=["meeting", "attendee_id"], name="attendance_once")]
 
+    @show_unreadable()
     def __str__(self) -> str:
         return str(self.full_name or self.email)
 
@@ -156,12 +159,13 @@ class Invitation(models.Model):
     # When a confirmation was sent that has not been taken back.
     confirmed_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
-    history = HistoricalRecords(bases=[RecordedChange])
+    history = History(bases=[RecordedChange])
 
     class Meta:
         ordering: ClassVar = ["id"]
         constraints: ClassVar = [models.UniqueConstraint(fields=["meeting", "attendee_id"], name="invitation_once")]
 
+    @show_unreadable()
     def __str__(self) -> str:
         return str(self.full_name or self.email)
 
@@ -191,7 +195,7 @@ class Payment(models.Model):
     paid_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
-    history = HistoricalRecords(bases=[RecordedChange])
+    history = History(bases=[RecordedChange])
 
     class Meta:
         ordering: ClassVar = ["-id"]

@@ -87,6 +87,7 @@ MIDDLEWARE = (
         "django.contrib.messages.middleware.MessageMiddleware",
         "django.middleware.clickjacking.XFrameOptionsMiddleware",
         "simple_history.middleware.HistoryRequestMiddleware",
+        "integrations.middleware.ShowUnreadableMiddleware",
     ]
 )
 

@@ -34,6 +34,7 @@ from integrations.admin.subjects import page_of
 from integrations.jobs import wake_planned
 from integrations.models import Connection
 from integrations.privacy import blind_index
+from integrations.privacy.encryption import list_unreadable
 
 Kind = Identifier.Kind
 LEAD_VARIANTS = {
@@ -105,6 +106,11 @@ class ContactAdmin(LongListMixin, HistoryAdmin, DetailAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Contact | None = None) -> Any:
+        """Texts whose key is missing are not typed over: they are back with their key."""
+        texts = ("full_name", "company", "notes") if obj is not None and list_unreadable(obj) else ()
+        return (*texts, *self.readonly_fields)
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Contact]:
         found: QuerySet[Contact] = super().get_queryset(request)
         return found.prefetch_related("identifiers")
@@ -127,8 +133,9 @@ class ContactAdmin(LongListMixin, HistoryAdmin, DetailAdmin):
             if field in FIELDS:
                 # A state that the provider had before this moment must not undo it.
                 latest.provenance[field] = [timezone.now().isoformat(), "admin"]
-        if form.changed_data:
+        if {"full_name", "company"} & set(form.changed_data):
             index_names(latest)
+        if form.changed_data:
             latest.save()
             bring_to_crms(latest)
 

@@ -10,8 +10,8 @@ from django.db.models import F, Q
 from simple_history.models import HistoricalRecords
 from uuid_utils.compat import uuid7
 
-from integrations.models import Connection, RecordedChange
-from integrations.privacy.encryption import EncryptedTextField
+from integrations.models import Connection, History, RecordedChange
+from integrations.privacy.encryption import EncryptedTextField, show_unreadable
 
 
 class Contact(models.Model):
@@ -40,7 +40,7 @@ class Contact(models.Model):
     provenance = models.JSONField(default=dict, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
-    history = HistoricalRecords(bases=[RecordedChange], excluded_fields=["name_words", "name_company"])
+    history = History(bases=[RecordedChange], excluded_fields=["name_words", "name_company"])
 
     class Meta:
         ordering: ClassVar = ["-id"]
@@ -49,6 +49,7 @@ class Contact(models.Model):
             models.Index(fields=["name_company"], condition=Q(name_company__isnull=False), name="contact_name_company"),
         ]
 
+    @show_unreadable()
     def __str__(self) -> str:
         return self.full_name or f"Contact {self.pk}"
 
@@ -74,7 +75,7 @@ class Identifier(models.Model):
     # The attendee id through which an e-mail or phone came: a new one through the same id takes its place.
     introduced_by = models.CharField(max_length=320, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
-    history = HistoricalRecords(bases=[RecordedChange], excluded_fields=["index"])
+    history = History(bases=[RecordedChange], excluded_fields=["index"])
 
     class Meta:
         ordering: ClassVar = ["id"]
@@ -95,6 +96,7 @@ class Identifier(models.Model):
         ]
         indexes: ClassVar = [models.Index(fields=["index", "kind"], name="identifier_index")]
 
+    @show_unreadable()
     def __str__(self) -> str:
         return str(self.value)
 

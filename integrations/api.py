@@ -15,6 +15,7 @@ from rest_framework.views import APIView, exception_handler
 
 from integrations.exceptions import RejectedError, UnstoredError
 from integrations.models import Delivery, Effect
+from integrations.privacy.encryption import UnreadableValueError, show_unreadable
 from integrations.retries import Cause
 
 
@@ -32,6 +33,8 @@ def answer_error(error: Exception, context: Mapping[str, Any]) -> Response | Non
         case UnstoredError():
             retry_after = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s else None
             return answer(error.status_code, error.code, str(error), None, retry_after)
+        case UnreadableValueError():
+            return answer(503, "unreadable", str(error), None)
         case Http404():
             error = exceptions.NotFound()
         case PermissionDenied():
@@ -80,6 +83,14 @@ class ReadViewSet(viewsets.ReadOnlyModelViewSet):
     filters: tuple[str, ...] = ()
     statuses: Sequence[str] = ()
     ordinary_parameters = ("cursor", "page_size")
+
+    @show_unreadable()
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().list(request, *args, **kwargs)
+
+    @show_unreadable()
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().retrieve(request, *args, **kwargs)
 
     def read_filters(self) -> dict[str, str]:
         """Filter → value, of those given. Raises ValidationError, naming a parameter that is unknown or bad."""

@@ -12,6 +12,8 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
+from integrations.privacy.encryption import show_unreadable
+
 
 @dataclass(frozen=True, slots=True)
 class Panel:
@@ -49,6 +51,7 @@ def panel_on(model: type[Model], *, rank: int = 0) -> Callable[[PanelMaker], Pan
     return register
 
 
+@show_unreadable()
 def make_panels(request: HttpRequest, row: Model) -> list[Panel]:
     made = (maker(request, row) for _, maker in _makers.get(type(row), ()))
     return [panel for panel in made if panel is not None]

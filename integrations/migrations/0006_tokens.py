@@ -87,6 +87,7 @@ class Migration(migrations.Migration):
                 ('session_digest', models.BinaryField(max_length=32)),
                 ('verifier', integrations.privacy.encryption.EncryptedTextField()),
                 ('scope', models.TextField(blank=True, default='')),
+                ('may_change_account', models.BooleanField(default=False)),
                 ('started_at', models.DateTimeField(auto_now_add=True)),
                 ('finished_at', models.DateTimeField(blank=True, null=True)),
                 ('outcome', models.CharField(choices=[('started', 'Started'), ('granted', 'Granted'), ('refused', 'Refused'), ('failed', 'Failed')], default='started', max_length=16)),

@@ -7,7 +7,7 @@ from integrations.models.effects import Drain, Effect
 from integrations.models.heartbeats import Heartbeat
 from integrations.models.mappings import FieldMapping, OwnerMapping, Pair
 from integrations.models.polls import Poll
-from integrations.models.provenance import RecordedChange
+from integrations.models.provenance import History, RecordedChange
 from integrations.models.tokens import Authorisation, Token
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Effect",
     "FieldMapping",
     "Heartbeat",
+    "History",
     "OwnerMapping",
     "Pair",
     "Poll",

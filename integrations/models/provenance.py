@@ -1,11 +1,15 @@
-"""The columns that every history table has beside the user: the delivery that made the change."""
+"""How history rows are made, and the column that they have beside the user: the delivery that made the change."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 from uuid import UUID
 
 from django.db import models
+from simple_history.models import HistoricalRecords
+
+from integrations.privacy.encryption import keep_unreadable
 
 # The delivery that is being processed in this thread, if any.
 current_delivery: ContextVar[UUID | None] = ContextVar("current_delivery", default=None)
@@ -32,3 +36,11 @@ class RecordedChange(models.Model):
 
     class Meta:
         abstract = True
+
+
+class History(HistoricalRecords):
+    """Of a model with encrypted fields: values whose key is missing are copied as they are stored."""
+
+    @keep_unreadable()
+    def create_historical_record(self, instance: Any, history_type: str, using: str | None = None) -> None:
+        super().create_historical_record(instance, history_type, using)

@@ -60,6 +60,8 @@ class Authorisation(models.Model):
     # PKCE's secret; forgotten when the walk is over.
     verifier = EncryptedTextField()
     scope = models.TextField(default="", blank=True)
+    # The administrator means to connect another account than before.
+    may_change_account = models.BooleanField(default=False)
     started_at = models.DateTimeField(auto_now_add=True)
     # Set by the first answer that comes back with the state; a second one finds it used.
     finished_at = models.DateTimeField(null=True, blank=True)

@@ -159,7 +159,7 @@ def test_a_payload_whose_key_is_missing_does_not_break_the_page(
     settings.FIELD_ENCRYPTION_KEYS = {"other": b"x" * 32}
     page = get_page(admin_client, page_address(delivery))
 
-    assert "is not in FIELD_ENCRYPTION_KEYS" in page
+    assert "is missing from FIELD_ENCRYPTION_KEYS" in page
 
 
 def test_deliveries_need_their_permission(calendar_live: Connection) -> None:

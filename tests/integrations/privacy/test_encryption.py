@@ -60,7 +60,7 @@ def test_first_key_writes_and_an_older_one_still_reads(keys):
 def test_missing_key_is_named(keys):
     stored = encrypt(b"Zoe")
     keys.FIELD_ENCRYPTION_KEYS = {"new": NEW}
-    with pytest.raises(UnreadableValueError, match="key old is not in FIELD_ENCRYPTION_KEYS"):
+    with pytest.raises(UnreadableValueError, match="key old is missing from FIELD_ENCRYPTION_KEYS"):
         decrypt(stored)
 
 
@@ -127,8 +127,8 @@ def test_any_text_is_read_again(text):
 
 @pytest.mark.django_db
 def test_json_is_encrypted_as_a_whole():
-    made = make_connection(options={"access_token": "tok-ë"})
-    assert Connection.objects.get(pk=made.pk).credentials == {"access_token": "tok-ë"}
+    made = make_connection(options={"client_secret": "tok-ë"})
+    assert Connection.objects.get(pk=made.pk).credentials == {"client_secret": "tok-ë"}
 
 
 def test_null_stays_null():
@@ -148,14 +148,6 @@ def test_encrypted_field_cannot_be_filtered_by(lookup):
 def test_encrypted_field_can_be_asked_whether_it_is_null():
     Contact.objects.create()
     assert Contact.objects.filter(full_name__isnull=False).count() == 1
-
-
-@pytest.mark.django_db
-def test_row_whose_key_is_missing_says_so(keys):
-    Contact.objects.create(full_name="Zoe")
-    keys.FIELD_ENCRYPTION_KEYS = {"new": NEW}
-    with pytest.raises(UnreadableValueError, match="old"):
-        Contact.objects.get()
 
 
 # --- Keys in the environment -----------------------------------------------------------------------------------------
