@@ -1,7 +1,7 @@
 """From a webhook request to a stored delivery with its job, in one round trip to the database.
 
 1. The endpoint (connection and active secrets) comes from this process's memory.
-2. The provider's adapter verifies the raw body and reads the envelope.
+2. The provider's adapter verifies the raw body and reads the envelope. Which secret had signed it is stored with it.
 3. One statement checks that the endpoint is still the one in the database, inserts the delivery, counts a repeat, and
    queues the job of a new one. Where the endpoint has changed meanwhile it does nothing, and all of it starts anew.
    What several threads of one process have to store at the same moment goes into one statement together.
@@ -11,7 +11,6 @@ import hashlib
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
@@ -27,12 +26,12 @@ from django_q.conf import Conf
 from uuid_utils.compat import uuid7
 
 from integrations.combining import Combiner
-from integrations.exceptions import RejectedError, ReusedIdError, SignatureError, UnstoredError
-from integrations.models import Connection, Delivery, RejectionCount
+from integrations.endpoints import Endpoint, Verified, load_endpoint, recall_endpoint
+from integrations.exceptions import RejectedError, ReusedIdError, SignatureError, StateError, UnstoredError
+from integrations.models import Delivery, RejectionCount
 from integrations.models.deliveries import DELIVERY_ID_LENGTH
 from integrations.privacy.encryption import encrypt
-from integrations.providers import get_provider
-from integrations.providers.base import Envelope, IncomingRequest, Provider
+from integrations.providers.base import Envelope, IncomingRequest
 from integrations.queue import PROCESS_DELIVERY, package_job
 from integrations.retries import Cause
 
@@ -43,28 +42,40 @@ REJECTED_KEPT_PER_HOUR = 100
 # Where a refused request's addresses are kept among its headers: they may be part of what was signed.
 URIS = ":uris"
 RETRY_AFTER_S = 5
+# While the key that encrypts a connection's secret is missing, a sender keeps what it has and comes again.
+LOST_KEY_RETRY_S = 60
+LOST_KEY = "The connection's secret cannot be read at the moment; send the delivery again."
 
 # One row of what is given, as scalars: psycopg sends a few of those faster than arrays.
-GIVEN_ROW = "(%b::uuid, %b::bigint, %b::bigint, %b, %b, %b, %b::bytea, %b::bytea, %b::bytea, %b::timestamptz, %b)"
+GIVEN_ROW = (
+    "(%b::uuid, %b::bigint, %b::bigint, %b::bigint, %b, %b, %b, %b::bytea, %b::bytea, %b::bytea, %b::timestamptz, %b)"
+)
 # Inserted in the order of their ids, so that two batches with the same repeats never wait for each other in a circle.
 STORE = """
 WITH given (
-    id, connection_id, generation, delivery_id, event_type, subject, body, headers, body_digest, received_at, job
+    id, connection_id, generation, secret_id, delivery_id, event_type, subject, body, headers, body_digest,
+    received_at, job
 ) AS (
     VALUES {rows}
 ), stored AS (
     INSERT INTO integrations_delivery AS delivery (
-        id, connection_id, delivery_id, is_accepted, event_type, subject, status, cause, error, fingerprint, attempts,
-        attempts_before_replay, discard_reason, duplicates, notes, body, headers, body_digest, received_at, queued_at
+        id, connection_id, secret_id, delivery_id, is_accepted, event_type, subject, status, cause, error, fingerprint,
+        attempts, attempts_before_replay, discard_reason, duplicates, notes, body, headers, body_digest, received_at,
+        queued_at
     )
-    SELECT given.id, given.connection_id, given.delivery_id, true, given.event_type, given.subject, 'received', '', '',
-           '', 0, 0, '', 0, '[]', given.body, given.headers, given.body_digest, given.received_at, given.received_at
+    SELECT given.id, given.connection_id, given.secret_id, given.delivery_id, true, given.event_type, given.subject,
+           'received', '', '', '', 0, 0, '', 0, '[]', given.body, given.headers, given.body_digest, given.received_at,
+           given.received_at
     FROM given
     JOIN integrations_connection AS endpoint
       ON endpoint.id = given.connection_id AND endpoint.generation = given.generation AND endpoint.status <> 'disabled'
     ORDER BY given.connection_id, given.delivery_id
     ON CONFLICT (connection_id, delivery_id) WHERE is_accepted
-    DO UPDATE SET duplicates = delivery.duplicates + (delivery.body_digest = EXCLUDED.body_digest)::int
+    DO UPDATE SET
+        duplicates = delivery.duplicates + (delivery.body_digest = EXCLUDED.body_digest)::int,
+        secret_id = CASE
+            WHEN delivery.body_digest = EXCLUDED.body_digest THEN EXCLUDED.secret_id ELSE delivery.secret_id
+        END
     RETURNING id, connection_id, delivery_id, body_digest, xmax = 0 AS is_new
 ), queued AS (
     INSERT INTO django_q_ormq (key, payload, lock)
@@ -82,68 +93,43 @@ class Answer(StrEnum):
     DUPLICATE = "duplicate"
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    connection_id: int
-    slug: str
-    provider: str
-    generation: int
-    secrets: tuple[str, ...]
+def authenticate(slug: str, request: IncomingRequest) -> Verified:
+    """The request with the secret that signed it. Raises SignatureError, after keeping the request.
 
-    @property
-    def adapter(self) -> Provider:
-        return get_provider(self.provider)
-
-
-_endpoints: dict[str, Endpoint] = {}
-
-
-def load_endpoint(slug: str) -> Endpoint:
-    """Raises UnstoredError (404) where the connection is unknown or disabled."""
-    # The database cannot be asked for a text with a NUL character.
-    rows = "\0" not in slug and list(
-        Connection.objects.filter(slug=slug)
-        .exclude(status=Connection.Status.DISABLED)
-        .values_list("pk", "provider", "generation", "webhook_secrets__secret", "webhook_secrets__retired_at")
-    )
-    _endpoints.pop(slug, None)
-    if not rows or not get_provider(rows[0][1]).signature_header:
-        raise UnstoredError(404, "unknown_connection", "There is no connection of this name that takes webhooks.")
-    secrets = tuple(secret for *_, secret, retired_at in rows if secret is not None and retired_at is None)
-    endpoint = _endpoints[slug] = Endpoint(rows[0][0], slug, rows[0][1], rows[0][2], secrets)
-    return endpoint
-
-
-def authenticate(slug: str, request: IncomingRequest) -> Endpoint:
-    """The endpoint whose secret signed the request. Raises SignatureError, after keeping the request."""
-    endpoint = _endpoints.get(slug)
-    if endpoint and endpoint.adapter.verify(request, endpoint.secrets):
-        return endpoint
+    Raises UnstoredError (503) where the secret may be one whose encryption key is missing.
+    """
+    known = recall_endpoint(slug)
+    if known and (secret := known.find_signer(request)):
+        return Verified(known, secret, request)
     endpoint = load_endpoint(slug)
-    if not endpoint.adapter.verify(request, endpoint.secrets):
-        header = endpoint.adapter.signature_header
-        error = SignatureError(f"{header} is missing or does not belong to the body.", field=header)
-        keep_rejected(endpoint, request, error)
-        raise error
-    return endpoint
+    if secret := endpoint.find_signer(request):
+        return Verified(endpoint, secret, request)
+    if endpoint.has_unreadable:
+        logger.error("webhook secret unreadable", extra={"connection": slug})
+        raise UnstoredError(503, "unavailable", LOST_KEY, retry_after_s=LOST_KEY_RETRY_S)
+    header = endpoint.adapter.signature_header
+    error = SignatureError(f"{header} is missing or does not belong to the body.", field=header)
+    keep_rejected(endpoint, request, error)
+    raise error
 
 
-def record(endpoint: Endpoint, request: IncomingRequest) -> Answer:
+def record(verified: Verified) -> Answer:
     """Store a verified request and queue its job. Raises MalformedError or ReusedIdError, after keeping the request."""
+    request = verified.request
     try:
-        envelope = endpoint.adapter.read_envelope(request)
+        envelope = verified.endpoint.adapter.read_envelope(request)
     except RejectedError as error:
-        keep_rejected(endpoint, request, error)
+        keep_rejected(verified.endpoint, request, error)
         raise
-    found = store(endpoint, envelope, request)
+    found = store(verified, envelope)
     while found is None:
-        load_endpoint(endpoint.slug)
-        endpoint = authenticate(endpoint.slug, request)
-        found = store(endpoint, envelope, request)
+        load_endpoint(verified.endpoint.slug)
+        verified = authenticate(verified.endpoint.slug, request)
+        found = store(verified, envelope)
     is_new, is_same_body = found
     if not is_same_body:
         reused = ReusedIdError("This delivery id is known with another body; both are kept.", field="id")
-        keep_rejected(endpoint, request, reused, cause=Cause.CONFLICT)
+        keep_rejected(verified.endpoint, request, reused, cause=Cause.CONFLICT)
         raise reused
     return Answer.ACCEPTED if is_new else Answer.DUPLICATE
 
@@ -154,6 +140,7 @@ class Row(NamedTuple):
     id: UUID
     connection_id: int
     generation: int
+    secret_id: int
     delivery_id: str
     event_type: str
     subject: str
@@ -168,9 +155,9 @@ class Row(NamedTuple):
 type Stored = tuple[bool, bool] | None
 
 
-def store(endpoint: Endpoint, envelope: Envelope, request: IncomingRequest) -> Stored:
+def store(verified: Verified, envelope: Envelope) -> Stored:
     """Insert a delivery with its job, together with those that other threads of this process have at this moment."""
-    row = make_row(endpoint, envelope, request)
+    row = make_row(verified, envelope)
     try:
         return combiner.call(row)
     except (psycopg.Error, DatabaseError):
@@ -182,12 +169,14 @@ def store(endpoint: Endpoint, envelope: Envelope, request: IncomingRequest) -> S
         return store_rows([row])[0]
 
 
-def make_row(endpoint: Endpoint, envelope: Envelope, request: IncomingRequest) -> Row:
+def make_row(verified: Verified, envelope: Envelope) -> Row:
     key = uuid7()
+    endpoint, request = verified.endpoint, verified.request
     return Row(
         id=key,
         connection_id=endpoint.connection_id,
         generation=endpoint.generation,
+        secret_id=verified.secret.id,
         delivery_id=envelope.delivery_id,
         event_type=envelope.event_type,
         subject=envelope.subject,
@@ -267,17 +256,27 @@ def count_rejection(connection_id: int, now: datetime) -> int:
 
 def verify_again(delivery: Delivery) -> None:
     """Take a rejected request in after all, now that its secret is known. Raises RejectedError where it is not."""
+    take_in(load_endpoint(delivery.connection.slug), delivery)
+
+
+def take_in(endpoint: Endpoint, delivery: Delivery) -> None:
+    """Accept a rejected request that one of the endpoint's secrets signed.
+
+    Raises RejectedError where none did or its form is wrong, ReusedIdError where its id has been accepted already, and
+    StateError where it is not rejected any more.
+    """
     uris = tuple(delivery.headers.get(URIS, "").split())
     request = IncomingRequest(delivery.headers, bytes(delivery.body), received_at=delivery.received_at, uris=uris)
-    endpoint = load_endpoint(delivery.connection.slug)
-    if not endpoint.adapter.verify(request, endpoint.secrets):
+    secret = endpoint.find_signer(request)
+    if secret is None:
         raise SignatureError("No active secret of the connection signed this request.")
     envelope = endpoint.adapter.read_envelope(request)
     try:
         with transaction.atomic():
-            Delivery.objects.filter(pk=delivery.pk, status=Delivery.Status.REJECTED).update(
+            taken = Delivery.objects.filter(pk=delivery.pk, status=Delivery.Status.REJECTED).update(
                 status=Delivery.Status.RECEIVED,
                 is_accepted=True,
+                secret_id=secret.id,
                 event_type=envelope.event_type,
                 subject=envelope.subject,
                 cause="",
@@ -286,3 +285,5 @@ def verify_again(delivery: Delivery) -> None:
             )
     except IntegrityError as error:
         raise ReusedIdError("A delivery with this id has been accepted already: discard this request.") from error
+    if not taken:
+        raise StateError("It has been accepted or discarded meanwhile.")

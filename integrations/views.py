@@ -23,6 +23,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from integrations import intake
+from integrations.endpoints import Verified, load_endpoint
 from integrations.exceptions import UnstoredError
 from integrations.jobs import WORKER_HEARTBEAT
 from integrations.models import Heartbeat
@@ -54,19 +55,19 @@ class RawNegotiation(BaseContentNegotiation):
 
 
 class SignatureAuthentication(BaseAuthentication):
-    """The provider's signature over the raw body; `request.auth` is the endpoint and the request as it came."""
+    """The provider's signature over the raw body; `request.auth` is the request with the secret that made it."""
 
-    def authenticate(self, request: Request) -> tuple[AnonymousUser, tuple[intake.Endpoint, IncomingRequest]]:
+    def authenticate(self, request: Request) -> tuple[AnonymousUser, Verified]:
         slug = request.parser_context["kwargs"]["slug"]
         if request.META.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() not in ("", "identity"):
-            intake.load_endpoint(slug)
+            load_endpoint(slug)
             raise UnstoredError(415, "unsupported_encoding", "Send the body without Content-Encoding.")
         data: Any = request.data
         body = data if isinstance(data, bytes) else b""
         path = request.get_full_path()
         uris = (f"{settings.BASE_URL}{path}", request.build_absolute_uri(path))
         incoming = IncomingRequest(read_headers(request.META), body, uris=uris)
-        return AnonymousUser(), (intake.authenticate(slug, incoming), incoming)
+        return AnonymousUser(), intake.authenticate(slug, incoming)
 
     def authenticate_header(self, request: Request) -> str:
         return "Signature"
@@ -97,12 +98,11 @@ class WebhookView(APIView):
 
     @extend_schema(exclude=True)
     def post(self, request: Request, slug: str) -> HttpResponse:
-        authenticated: Any = request.auth
-        endpoint, incoming = authenticated
-        handshake = endpoint.adapter.handshake(incoming, endpoint.secrets)
+        verified: Any = request.auth
+        handshake = verified.answer_handshake()
         if handshake is not None:
             return JsonResponse(handshake)
-        return answer_receipt(intake.record(endpoint, incoming))
+        return answer_receipt(intake.record(verified))
 
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, OperationalError | InterfaceError | psycopg.OperationalError | psycopg.InterfaceError):

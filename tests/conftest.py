@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
-from integrations import effects, intake
+from integrations import effects, endpoints
 from integrations.models import Connection
 from tests.factories import make_connection
 
@@ -16,9 +16,9 @@ from tests.factories import make_connection
 @pytest.fixture(autouse=True)
 def _forget_endpoints() -> Iterator[None]:
     """The intake remembers connections, and each test has its own."""
-    intake._endpoints.clear()
+    endpoints._endpoints.clear()
     yield
-    intake._endpoints.clear()
+    endpoints._endpoints.clear()
 
 
 @pytest.fixture(autouse=True)

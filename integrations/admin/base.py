@@ -106,6 +106,20 @@ class Button:
     variant: ActionVariant = ActionVariant.DEFAULT
     # False for one to which a panel of the page leads.
     is_on_top: bool = True
+    # The row's page that follows: where its receipt is read.
+    back: str = "change"
+
+
+@dataclass(frozen=True, slots=True)
+class PageLink:
+    """A page of its own of one row, beside the buttons. The admin's `get_urls` names it `…_<name>`."""
+
+    name: str
+    label: str
+    permission: str
+    fits: Callable[[Any], bool] = lambda row: True
+    icon: str = ""
+    variant: ActionVariant = ActionVariant.DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +143,7 @@ class DetailAdmin(Admin):
     """A model's admin whose detail page has buttons, and panels below its fields."""
 
     buttons: Sequence[Button] = ()
+    page_links: Sequence[PageLink] = ()
     change_form_outer_after_template = "keepsync/panels.html"
     show_facets = admin.ShowFacets.NEVER
 
@@ -149,16 +164,20 @@ class DetailAdmin(Admin):
         self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Any = None, **kwargs: Any
     ) -> HttpResponse:
         if obj is not None:
+            on_top: list[Button | PageLink] = [
+                *(button for button in self.buttons if button.is_on_top),
+                *self.page_links,
+            ]
             context["actions_detail"] = [
                 {
-                    "title": button.label,
-                    "icon": button.icon,
-                    "variant": button.variant,
-                    "path": address_of(obj, button.name),
+                    "title": each.label,
+                    "icon": each.icon,
+                    "variant": each.variant,
+                    "path": address_of(obj, each.name),
                     "attrs": {},
                 }
-                for button in self.buttons
-                if button.is_on_top and request.user.has_perm(button.permission) and button.fits(obj)
+                for each in on_top
+                if request.user.has_perm(each.permission) and each.fits(obj)
             ]
             context["panels"] = make_panels(request, obj)
         response: HttpResponse = super().render_change_form(request, context, *args, obj=obj, **kwargs)
@@ -171,10 +190,10 @@ class DetailAdmin(Admin):
             raise Http404
         if not (self.has_view_permission(request, row) and request.user.has_perm(button.permission)):
             raise PermissionDenied
-        back = HttpResponseRedirect(address_of(row))
         if not button.fits(row):
             messages.error(request, f"{button.label}: this does not fit “{row}”, which is {describe_state(row)}.")
-            return back
+            return HttpResponseRedirect(address_of(row))
+        back = HttpResponseRedirect(address_of(row, button.back))
         given = (request.POST, request.FILES) if request.method == "POST" else (None, None)
         form = button.form(row, *given, initial=request.GET.dict())
         if request.method != "POST" or not form.is_valid():

@@ -2,22 +2,20 @@
 
 from typing import Any
 
-from django import forms
-from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from unfold.enums import ActionVariant
-from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget
 
-from integrations.admin.base import Button, ButtonForm, show_page
+from integrations.admin import secret_buttons
+from integrations.admin.base import Button
 from integrations.admin.connection_forms import CredentialsForm
-from integrations.admin.formats import address_of, format_utc, name_provider, relate
+from integrations.admin.formats import name_provider
 from integrations.admin.mapping_files import CHANGE as CHANGE_MAPPING
 from integrations.admin.mapping_files import ImportForm, import_file
-from integrations.connections import add_secret, asked_credentials, check_connection, retire_secret, set_credentials
+from integrations.calls import check_connection
+from integrations.connections import asked_credentials, set_credentials
 from integrations.jobs import change_status
-from integrations.models import Connection, WebhookSecret
+from integrations.models import Connection
 from integrations.pairs import prepare
 from integrations.providers import PROVIDERS
 from integrations.providers.crm import Crm
@@ -25,39 +23,6 @@ from integrations.providers.crm import Crm
 Status = Connection.Status
 CHANGE = "integrations.change_connection"
 TEST_THEM = "Test the connection to see whether they are right."
-SHOWN_ONCE = "The secret is shown once. Copy it now: it is stored encrypted, and no page shows it again."
-
-
-class SecretForm(ButtonForm):
-    webhook_secret = forms.CharField(
-        required=False,
-        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
-        help_text="Empty: one is made.",
-    )
-
-
-class RetireForm(ButtonForm):
-    secret = forms.ModelChoiceField(queryset=WebhookSecret.objects.none(), widget=UnfoldAdminSelectWidget)
-
-    def __init__(self, row: Connection, *args: Any, **kwargs: Any) -> None:
-        super().__init__(row, *args, **kwargs)
-        field: Any = self.fields["secret"]
-        field.queryset = active_secrets(row)
-        field.label_from_instance = lambda secret: f"made {relate(secret.created_at)} ({format_utc(secret.created_at)})"
-
-
-def active_secrets(connection: Connection) -> QuerySet[WebhookSecret]:
-    return connection.webhook_secrets.filter(retired_at=None).defer("secret")
-
-
-def webhook_address(connection: Connection) -> str:
-    return f"{settings.BASE_URL}/webhooks/{connection.slug}/"
-
-
-def sends_webhooks(connection: Connection) -> bool:
-    """Also of a provider that this version does not know: its secrets are still there."""
-    known = PROVIDERS.get(connection.provider)
-    return known is None or bool(known.signature_header)
 
 
 def is_crm(connection: Connection) -> bool:
@@ -72,26 +37,6 @@ def set_and_report(connection: Connection, status: Connection.Status) -> str:
     waiting = change_status(connection, status)
     queued = f" {len(waiting)} waiting deliveries are queued." if waiting else ""
     return f"{connection} is {status.label.lower()}.{queued}"
-
-
-def show_new_secret(request: HttpRequest, connection: Connection, values: dict[str, Any]) -> HttpResponse:
-    return show_secret(request, connection, add_secret(connection, values["webhook_secret"] or None))
-
-
-def show_secret(request: HttpRequest, connection: Connection, secret: str) -> HttpResponse:
-    return show_page(
-        request,
-        "keepsync/secret.html",
-        title=f"Webhook secret of {connection}",
-        warning=SHOWN_ONCE,
-        values=[("Webhook secret", secret), ("Webhook address", webhook_address(connection))],
-        back=address_of(connection),
-    )
-
-
-def retire(request: HttpRequest, connection: Connection, values: dict[str, Any]) -> str:
-    retire_secret(values["secret"])
-    return "The secret is retired: webhooks signed with it are refused from now on."
 
 
 @transaction.atomic
@@ -196,29 +141,5 @@ BUTTONS = [
         log="Imported the field mapping",
         is_on_top=False,
     ),
-    Button(
-        name="add_secret",
-        label="Add secret",
-        icon="add",
-        permission=CHANGE,
-        explain=lambda row: (
-            "A second webhook secret becomes active beside those there are, so that a rotation has no gap. "
-            "It is shown once."
-        ),
-        fits=sends_webhooks,
-        form=SecretForm,
-        run=show_new_secret,
-        log="Added a webhook secret",
-    ),
-    Button(
-        name="retire_secret",
-        label="Retire secret",
-        icon="key_off",
-        permission=CHANGE,
-        explain=lambda row: "Webhooks that are signed with this secret are refused from now on. It cannot be undone.",
-        fits=sends_webhooks,
-        form=RetireForm,
-        run=retire,
-        log="Retired a webhook secret",
-    ),
+    *secret_buttons.BUTTONS,
 ]

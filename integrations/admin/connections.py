@@ -3,36 +3,30 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.db.models import Count, Max, Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import path
 
-from integrations.admin import connection_panels  # noqa: F401
+from integrations.admin import connection_panels, secret_page  # noqa: F401
 from integrations.admin.base import DetailAdmin, HistoryAdmin
-from integrations.admin.connection_buttons import (
-    BUTTONS,
-    CHANGE,
-    is_crm,
-    sends_webhooks,
-    show_secret,
-    webhook_address,
-)
+from integrations.admin.connection_buttons import BUTTONS, is_crm
 from integrations.admin.connection_forms import CONDITIONS, CREDENTIALS, OPTIONS, ConnectionForm, NewConnectionForm
 from integrations.admin.formats import (
     NOTHING,
     address_of,
     format_json,
-    link,
     name_provider,
     show_choice,
     show_instant,
-    show_label,
 )
 from integrations.admin.mapping_files import OwnerMappingInline, export_file
-from integrations.admin.panels import Panel, panel_on
-from integrations.connections import add_connection, asked_options, mark_changed
+from integrations.admin.secret_buttons import sends_webhooks, show_secret, webhook_address
+from integrations.admin.secret_page import describe_secrets, show_secrets_page
+from integrations.connections import add_connection, asked_options
+from integrations.endpoints import mark_changed
 from integrations.models import Connection
 
 Status = Connection.Status
@@ -45,29 +39,6 @@ STATUS_VARIANTS = {
 NEW = ("provider", "slug", "base_url", "default_region", "webhook_secret", *CREDENTIALS, *OPTIONS)
 
 
-@panel_on(Connection)
-def show_secrets(request: HttpRequest, connection: Connection) -> Panel | None:
-    if not sends_webhooks(connection):
-        return None
-    may_change = request.user.has_perm(CHANGE)
-    secrets = connection.webhook_secrets.defer("secret")
-    retire_address = address_of(connection, "retire_secret")
-    return Panel(
-        "Webhook secrets",
-        headers=["Made", "State", ""],
-        rows=[
-            [
-                show_instant(secret.created_at),
-                show_label("Retired") if secret.retired_at else show_label("Active", "success"),
-                show_instant(secret.retired_at)
-                if secret.retired_at
-                else (link(f"{retire_address}?secret={secret.pk}", "Retire") if may_change else ""),
-            ]
-            for secret in secrets
-        ],
-    )
-
-
 @admin.register(Connection)
 class ConnectionAdmin(HistoryAdmin, DetailAdmin):
     list_display = ("slug", "provider_name", "state", "base_url", "secrets", "created")
@@ -78,6 +49,7 @@ class ConnectionAdmin(HistoryAdmin, DetailAdmin):
     conditional_fields = CONDITIONS
     form = ConnectionForm
     buttons = BUTTONS
+    page_links = (secret_page.LINK,)
 
     def get_fieldsets(self, request: HttpRequest, obj: Connection | None = None) -> Any:
         if obj is None:
@@ -95,7 +67,15 @@ class ConnectionAdmin(HistoryAdmin, DetailAdmin):
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view(self.export_mapping)
         name = "integrations_connection_export_mapping"
-        return [path("<int:connection_id>/mapping.json", view, name=name), *super().get_urls()]
+        return [
+            path("<int:connection_id>/mapping.json", view, name=name),
+            path(
+                "<path:object_id>/secrets/",
+                self.admin_site.admin_view(self.show_secrets),
+                name="integrations_connection_secrets",
+            ),
+            *super().get_urls(),
+        ]
 
     def export_mapping(self, request: HttpRequest, connection_id: int) -> HttpResponse:
         connection = get_object_or_404(Connection, pk=connection_id)
@@ -103,10 +83,21 @@ class ConnectionAdmin(HistoryAdmin, DetailAdmin):
             raise PermissionDenied
         return export_file(connection)
 
+    def show_secrets(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        connection = self.get_object(request, unquote(object_id))
+        if connection is None or not sends_webhooks(connection):
+            raise Http404
+        if not self.has_view_permission(request, connection):
+            raise PermissionDenied
+        return show_secrets_page(request, connection)
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Connection]:
         is_active = Q(webhook_secrets__retired_at=None)
         found: QuerySet[Connection] = super().get_queryset(request)
-        return found.defer("credentials").annotate(active_secrets=Count("webhook_secrets", filter=is_active))
+        return found.defer("credentials").annotate(
+            active_secrets=Count("webhook_secrets", filter=is_active),
+            newest_secret_at=Max("webhook_secrets__created_at", filter=is_active),
+        )
 
     def get_form(self, request: HttpRequest, obj: Connection | None = None, **kwargs: Any) -> Any:
         if obj is None:
@@ -166,8 +157,8 @@ class ConnectionAdmin(HistoryAdmin, DetailAdmin):
         return webhook_address(connection) if sends_webhooks(connection) else NOTHING
 
     @admin.display(description="active secrets")
-    def secrets(self, connection: Any) -> int:
-        return int(connection.active_secrets)
+    def secrets(self, connection: Any) -> str:
+        return describe_secrets(connection)
 
     @admin.display(description="created", ordering="created_at")
     def created(self, connection: Connection) -> str:

@@ -13,11 +13,13 @@ from django_q.models import OrmQ
 from django_q.signing import SignedPackage
 
 from integrations import intake
-from integrations.connections import add_secret, retire_secret, set_status
+from integrations.connections import set_status
 from integrations.deliveries import process
+from integrations.endpoints import Verified, load_endpoint
 from integrations.exceptions import ReusedIdError, SignatureError
 from integrations.models import Connection, Delivery, WebhookSecret
 from integrations.providers.base import IncomingRequest
+from integrations.webhook_secrets import add_secret, retire_secret
 from tests.factories import CONTRACT, SECRET, encode, make_connection, make_payload, post_webhook, read_sample, sign
 
 VECTORS = json.loads((CONTRACT / "signature_vectors.json").read_text())
@@ -98,7 +100,7 @@ def test_every_active_secret_verifies_and_a_retired_one_does_not(calendar_live: 
     add_secret(calendar_live, "whsec_new")
     assert post_webhook(make_payload("dlv_old")).status_code == 200
     assert post_webhook(make_payload("dlv_new"), secret="whsec_new").status_code == 200
-    retire_secret(calendar_live.webhook_secrets.order_by("pk")[:1].get())
+    retire_secret(calendar_live.webhook_secrets.order_by("pk")[:1].get(), force=True)
     assert post_webhook(make_payload("dlv_old2")).status_code == 401
     assert post_webhook(make_payload("dlv_new2"), secret="whsec_new").status_code == 200
 
@@ -273,12 +275,13 @@ def test_a_rejected_request_that_came_again_meanwhile_is_not_taken_in_twice(cale
 
 
 def test_a_batch_stores_each_row_and_counts_the_repeats_inside_it(calendar_live: Connection) -> None:
-    endpoint = intake.load_endpoint("calendar-live")
+    endpoint = load_endpoint("calendar-live")
     requests = [
         IncomingRequest({"x-cl-delivery-id": delivery_id}, encode({**ENVELOPE, "id": delivery_id}))
         for delivery_id in ("dlv_1", "dlv_2", "dlv_1", "dlv_1")
     ]
-    rows = [intake.make_row(endpoint, endpoint.adapter.read_envelope(request), request) for request in requests]
+    verified = [Verified(endpoint, endpoint.secrets[0], request) for request in requests]
+    rows = [intake.make_row(each, endpoint.adapter.read_envelope(each.request)) for each in verified]
     assert intake.store_rows(rows) == [(True, True), (True, True), (False, True), (False, True)]
     assert list(Delivery.objects.order_by("id").values_list("delivery_id", "duplicates")) == [
         ("dlv_1", 2),

@@ -15,16 +15,16 @@ pytestmark = pytest.mark.slow
 WEB_PROCESSES = 2
 NEW_SECRET = "whsec_another_process_made_it"
 ADD_SECRET = """
-from integrations.connections import add_secret
+from integrations.webhook_secrets import add_secret
 from integrations.models import Connection
 add_secret(Connection.objects.get(slug="{slug}"), "{secret}")
 """
 RETIRE_SECRETS = """
-from integrations.connections import retire_secret
+from integrations.webhook_secrets import retire_secret
 from integrations.models import WebhookSecret
 for secret in WebhookSecret.objects.filter(connection__slug="{slug}"):
     if secret.secret != "{secret}":
-        retire_secret(secret)
+        retire_secret(secret, force=True)
 """
 
 

@@ -6,8 +6,8 @@ import pytest
 from django.test import Client
 from django_q.models import OrmQ
 
-from integrations.connections import add_secret
 from integrations.models import Connection, Delivery
+from integrations.webhook_secrets import add_secret
 from tests.factories import make_delivery, make_payload, post_webhook, receive
 from tests.integrations.admin.support import page_address, press, read_log, read_messages, sign_in
 
