@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bookings.models import Calendar
-from integrations.connections import account_of
+from integrations.calls import use_account
 from integrations.providers.calendar_live.client import FREE_BUSY_DAYS, Interval, get_free_busy
 
 LONGEST_WINDOW = timedelta(days=FREE_BUSY_DAYS)
+# For another process's refresh of the token: somebody waits for the answer.
+PATIENCE_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,11 @@ class Availability:
 
 def read_availability(calendar: Calendar, start: datetime, end: datetime) -> Availability:
     """Raises TransientError while calendar.live is away, another KeepsyncError where it refuses."""
-    found = get_free_busy(account_of(calendar.connection), calendar.external_id, start, end)
+    found = use_account(
+        calendar.connection,
+        lambda account: get_free_busy(account, calendar.external_id, start, end),
+        wait_s=PATIENCE_S,
+    )
     busy = merge([clip(interval, start, end) for interval in found.busy])
     hours = merge([clip(interval, start, end) for interval in found.hours])
     return Availability(busy, subtract(hours, busy))

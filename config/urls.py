@@ -9,6 +9,7 @@ from rest_framework.routers import SimpleRouter
 from bookings.api import AvailabilityView, MeetingViewSet
 from contacts.api import CandidatePairViewSet, ContactViewSet
 from integrations.api import DeliveryViewSet, EffectViewSet, UnknownAddressView
+from integrations.oauth_views import finish_authorisation, start_authorisation
 
 router = SimpleRouter()
 router.register("contacts", ContactViewSet, basename="contact")
@@ -30,6 +31,8 @@ urlpatterns = [
     path("payments/open/", TemplateView.as_view(template_name="payments/open.html")),
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("", include("integrations.urls")),
+    path("oauth/callback/", finish_authorisation, name="oauth_callback"),
+    path("oauth/<str:slug>/start/", start_authorisation, name="oauth_start"),
     path("api/", include(api)),
     path("admin/", admin.site.urls),
 ]

@@ -1,29 +1,27 @@
 """Making and changing connections. Everything that the webhook intake must see at once raises the generation."""
 
-import secrets
+import logging
 from collections.abc import Mapping
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 
-from integrations.exceptions import SetupError, StateError
-from integrations.models import Connection, Delivery, WebhookSecret
+from integrations.endpoints import mark_changed
+from integrations.exceptions import SetupError
+from integrations.models import Connection, Delivery, Token
 from integrations.providers import get_provider
 from integrations.providers.base import Account
+from integrations.providers.oauth import Grant
+from integrations.tokens import forget_token, read_token, store_grant
+from integrations.webhook_secrets import add_secret
 
-CREDENTIALS = (
-    "client_id",
-    "client_secret",
-    "access_token",
-    "refresh_token",
-    "expires_in",
-    "api_key",
-    "bot_token",
-    "webhook_url",
-)
+logger = logging.getLogger(__name__)
+
+CREDENTIALS = ("client_id", "client_secret", "api_key", "bot_token", "webhook_url")
+# What becomes the connection's token; `expires_in` are seconds from now on.
+TOKEN = ("access_token", "refresh_token", "expires_in")
 OPTIONS = (
     "scope",
     "channel",
@@ -32,6 +30,7 @@ OPTIONS = (
     "calendar_id",
     "authorize_url",
     "token_url",
+    "revoke_url",
     "user_id",
     "object",
     "from_address",
@@ -72,14 +71,15 @@ def add_connection(
 ) -> tuple[Connection, str]:
     """A new connection and its webhook secret, which is made where none is given.
 
-    Raises SetupError, naming what is wrong: an unknown provider or option, a slug that is taken or malformed.
+    Raises SetupError, naming what is wrong: an unknown provider or option, a slug that is taken or malformed, a token's
+    lifetime that is no number of seconds.
     """
     get_provider(provider)
     given = dict(options or {})
-    unknown = given.keys() - {*CREDENTIALS, *OPTIONS}
-    if unknown:
-        known = ", ".join((*CREDENTIALS, *OPTIONS))
-        raise SetupError(f"unknown option {', '.join(sorted(unknown))}; known are: {known}.")
+    known = (*CREDENTIALS, *TOKEN, *OPTIONS)
+    if unknown := given.keys() - set(known):
+        raise SetupError(f"unknown option {', '.join(sorted(unknown))}; known are: {', '.join(known)}.")
+    grant = read_given_grant(given)
     connection = Connection(
         slug=slug,
         provider=provider,
@@ -94,51 +94,58 @@ def add_connection(
         field, messages = next(iter(error.message_dict.items()))
         raise SetupError(f"{field}: {' '.join(messages)}") from error
     connection.save()
+    if grant:
+        store_grant(connection, grant)
     return connection, add_secret(connection, webhook_secret)
 
 
-def add_secret(connection: Connection, secret: str | None = None) -> str:
-    """Make a webhook secret active beside those there are, and return it: this is the only time that it is shown."""
-    secret = secret or f"whsec_{secrets.token_urlsafe(32)}"
-    with transaction.atomic():
-        WebhookSecret.objects.create(connection=connection, secret=secret)
-        mark_changed(connection)
-    return secret
-
-
-def retire_secret(secret: WebhookSecret) -> None:
-    """Raises StateError for the last active secret, without which no webhook could be verified."""
-    active = WebhookSecret.objects.filter(connection=secret.connection, retired_at=None)
-    with transaction.atomic():
-        others = active.exclude(pk=secret.pk).select_for_update()
-        if not others:
-            raise StateError("This is the only active secret: add the new one first.")
-        active.filter(pk=secret.pk).update(retired_at=timezone.now())
-        mark_changed(secret.connection)
+def read_given_grant(given: Mapping[str, str]) -> Grant | None:
+    """The token that a person gives by hand; None where there is none. Raises SetupError, naming the field."""
+    lifetime = given.get("expires_in") or None
+    if lifetime is not None and not (lifetime.isascii() and lifetime.isdigit() and len(lifetime) < 10):
+        raise SetupError("expires_in is no number of seconds: give how long the access token lives from now on.")
+    if not given.get("access_token") and not given.get("refresh_token"):
+        if lifetime is not None:
+            raise SetupError("expires_in belongs to an access_token: give that as well.")
+        return None
+    return Grant(
+        access_token=given.get("access_token", ""),
+        refresh_token=given.get("refresh_token", ""),
+        expires_in_s=None if lifetime is None else int(lifetime),
+    )
 
 
 def set_credentials(connection: Connection, values: Mapping[str, str]) -> None:
     """Put credentials that a person gives in the place of those given before: what is left empty is forgotten.
 
-    What a person is not asked for (a client's id and secret) stays. Raises SetupError where nothing is given, or
-    something that this provider does not take.
+    What a person is not asked for (a client's id and secret) stays. With an access token may come its `refresh_token`
+    and `expires_in`. Raises SetupError where nothing is given, or something that this provider does not take.
     """
     asked, given = asked_credentials(connection.provider), {name: value for name, value in values.items() if value}
-    if not given or given.keys() - set(asked):
+    taken = {*asked, *(TOKEN if "access_token" in asked else ())}
+    if not given or given.keys() - taken:
         raise SetupError(f"{connection} takes {' or '.join(asked) or 'no credentials'}: give that.")
+    grant = read_given_grant(given)
     with transaction.atomic():
         latest = Connection.objects.select_for_update().get(pk=connection.pk)
         kept = {name: value for name, value in latest.credentials.items() if name not in asked}
-        latest.credentials = {**kept, **given}
+        latest.credentials = {**kept, **{name: value for name, value in given.items() if name not in TOKEN}}
         latest.save(update_fields=["credentials", "updated_at"])
+        if grant:
+            store_grant(connection, grant)
+        else:
+            forget_token(connection)
     connection.credentials = latest.credentials
 
 
 def set_status(connection: Connection, status: Connection.Status) -> list[UUID]:
     """Pause, resume or disable. Returns the deliveries that waited for a resumed connection, to be queued."""
     with transaction.atomic():
+        before = lock_status(connection)
         connection.status = status
-        connection.save(update_fields=["status", "updated_at"])
+        if status != before:
+            connection.status_changed_at = timezone.now()
+        connection.save(update_fields=["status", "status_changed_at", "updated_at"])
         mark_changed(connection)
         if status != Connection.Status.ACTIVE:
             return []
@@ -148,18 +155,31 @@ def set_status(connection: Connection, status: Connection.Status) -> list[UUID]:
         return list(waiting.order_by("id").values_list("pk", flat=True))
 
 
-def mark_changed(connection: Connection) -> None:
-    """Make every process's memory of this connection's endpoint invalid."""
-    Connection.objects.filter(pk=connection.pk).update(generation=F("generation") + 1)
+def ask_for_authorisation(connection: Connection) -> None:
+    """Nothing goes out before a person has authorised it again. One that is paused or disabled stays so."""
+    with transaction.atomic():
+        status = lock_status(connection)
+        if status != Connection.Status.ACTIVE:
+            connection.status = status
+            return
+        set_status(connection, Connection.Status.NEEDS_REAUTHORISATION)
+    logger.error("connection needs reauthorisation", extra={"connection": connection.slug})
 
 
-def check_connection(connection: Connection) -> str:
-    """Call the provider and say what was found. Raises a KeepsyncError that says what to do."""
-    provider = get_provider(connection.provider)
-    return provider.test(account_of(connection))
+def lock_status(connection: Connection) -> str:
+    """As it is now, until the open transaction ends."""
+    rows = Connection.objects.select_for_update(no_key=True).filter(pk=connection.pk)
+    return str(rows.values_list("status", flat=True).get())
 
 
 def account_of(connection: Connection) -> Account:
-    """What an adapter needs to call this connection's provider."""
-    origin = connection.base_url or get_provider(connection.provider).origin
-    return Account(origin, connection.options, connection.credentials)
+    """What an adapter needs to call this connection's provider, with the token as it is. calls.py gives a good one."""
+    return account_with(connection, read_token(connection.pk))
+
+
+def account_with(connection: Connection, token: Token | None) -> Account:
+    credentials = dict(connection.credentials)
+    if token is not None and token.access_token:
+        credentials["access_token"] = token.access_token
+    origin = connection.base_url or (token.api_url if token else "") or get_provider(connection.provider).origin
+    return Account(origin, connection.options, credentials)

@@ -27,8 +27,8 @@ from django.db.models import F, Min, Q
 from django.utils import timezone
 
 from integrations import effects
-from integrations.connections import set_status
-from integrations.exceptions import OutageError, RateLimitedError, ReauthoriseError
+from integrations.connections import ask_for_authorisation
+from integrations.exceptions import OutageError, RateLimitedError, ReauthoriseError, TokenOutageError
 from integrations.holds import DUE, release, set_aside
 from integrations.models import Connection, Drain, Effect
 from integrations.providers import get_provider
@@ -211,24 +211,21 @@ class Slice:
         """Hold the connection where the failure is the connection's, then record it with the effect."""
         match error:
             case ReauthoriseError():
-                self.ask_for_authorisation()
+                ask_for_authorisation(self.connection)
+                self.hold(Cause.REAUTHORISE, SLICE_S)
             case RateLimitedError() if error.holds_connection:
                 self.state.failures += not self.is_held()
                 pause_s = min(PAUSE_S * 2 ** min(self.state.failures - 1, 5), LONGEST_HOLD_S)
                 wanted_s = pause_s if error.retry_after_s is None else error.retry_after_s
                 self.hold(Cause.RATE_LIMITED, min(wanted_s, RETRY_AFTER_MAX_S))
+            case TokenOutageError():
+                self.hold(Cause.TRANSIENT, max(error.retry_after_s, FIRST_HOLD_S))
             case OutageError() if not self.is_held():
                 self.state.failures += 1
                 if self.is_probing() or self.state.failures >= OUTAGES:
                     doublings = min(max(self.state.failures - OUTAGES, 0), 10)
                     self.hold(Cause.TRANSIENT, min(FIRST_HOLD_S * 2**doublings, LONGEST_HOLD_S))
         record_failure(self.connection, claim, error, is_held=self.is_held())
-
-    def ask_for_authorisation(self) -> None:
-        if self.connection.status == Connection.Status.ACTIVE:
-            set_status(self.connection, Connection.Status.NEEDS_REAUTHORISATION)
-            logger.error("connection needs reauthorisation", extra={"connection": self.connection.slug})
-        self.hold(Cause.REAUTHORISE, SLICE_S)
 
     def hold(self, cause: Cause, seconds: float) -> None:
         """Let nothing go out for so long; of two holds the longer one counts."""

@@ -9,14 +9,17 @@ KeepsyncError
 ├── TransientError              the same try may succeed later
 │   ├── RateLimitedError        … after the time that the other side names
 │   ├── ReauthoriseError        … after a person has authorised the connection again
+│   │   └── GrantError          … because the authorisation server has refused what it had granted
 │   └── OutageError             the other side cannot be reached, or answers 5xx: nothing was done
-│       └── LostAnswerError     … or it was done, and the answer is lost
+│       ├── LostAnswerError     … or it was done, and the answer is lost
+│       └── TokenOutageError    … because no token could be had from its authorisation server
 ├── PermanentError              the same try can only fail again
 │   ├── PayloadError            the message cannot be read
 │   ├── SetupError              a person has to set something first
 │   ├── MissingError            the record is not there (404, 410)
 │   ├── ConflictError           the other side holds something that contradicts it (409, 412)
 │   └── LeaseLostError          another process works on the row
+├── AuthorisationError          a walk to a provider's consent page cannot be finished: it is begun again
 └── StateError                  an operator's action does not fit the row's state
 """
 
@@ -79,12 +82,30 @@ class ReauthoriseError(TransientError):
     cause = Cause.REAUTHORISE
 
 
+class GrantError(ReauthoriseError):
+    """`code` is the authorisation server's (RFC 6749 5.2), or "setup" where it could not be asked at all."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class OutageError(TransientError):
     pass
 
 
 class LostAnswerError(OutageError):
     """The request may have been taken: a time-out after it was sent, a connection that broke, a cut-off answer."""
+
+
+class TokenOutageError(OutageError):
+    """The token has run out, and no new one is there yet: the provider itself was not called."""
+
+    retry_after_s: float
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class PermanentError(KeepsyncError):
@@ -115,6 +136,10 @@ class ConflictError(PermanentError):
 
 class LeaseLostError(PermanentError):
     pass
+
+
+class AuthorisationError(KeepsyncError):
+    """The message says why nothing was authorised, and how to begin again."""
 
 
 class StateError(KeepsyncError):

@@ -67,9 +67,13 @@ type ReadRest = Callable[[requests.Response], float | None]
 
 @dataclass(slots=True)
 class Scope:
-    """The calls made for one effect: until when they must be over, what they were, and how long to rest after them."""
+    """The calls made for one effect: until when they must be over, what they were, and how long to rest after them.
+
+    `read_timeout_s` is how long each of them may be waited for; None: as long as any other.
+    """
 
     deadline: float
+    read_timeout_s: float | None = None
     calls: list[dict[str, Any]] = field(default_factory=list)
     rest_s: float = 0
 
@@ -78,9 +82,9 @@ _scope: ContextVar[Scope | None] = ContextVar("http_scope", default=None)
 
 
 @contextmanager
-def limit_time(seconds: float) -> Iterator[Scope]:
+def limit_time(seconds: float, *, read_timeout_s: float | None = None) -> Iterator[Scope]:
     """All calls made inside end within so many seconds. Yields their record."""
-    scope = Scope(time.monotonic() + seconds)
+    scope = Scope(time.monotonic() + seconds, read_timeout_s)
     token = _scope.set(scope)
     try:
         yield scope
@@ -88,9 +92,22 @@ def limit_time(seconds: float) -> Iterator[Scope]:
         _scope.reset(token)
 
 
+@contextmanager
+def pause_clock() -> Iterator[None]:
+    """What is done inside takes nothing of the time that is left for the calls around it."""
+    scope, started = _scope.get(), time.monotonic()
+    try:
+        yield
+    finally:
+        if scope:
+            scope.deadline += time.monotonic() - started
+
+
 def seconds_left() -> float:
     scope = _scope.get()
-    return READ_TIMEOUT_S if scope is None else min(READ_TIMEOUT_S, scope.deadline - time.monotonic())
+    if scope is None:
+        return READ_TIMEOUT_S
+    return min(scope.read_timeout_s or READ_TIMEOUT_S, scope.deadline - time.monotonic())
 
 
 # --- Requests ---------------------------------------------------------------------------------------------------------

@@ -4,22 +4,25 @@ import logging
 from collections.abc import Iterable
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from django.dispatch import receiver
 from django.utils import timezone
 from django_q.signals import post_spawn
 
-from integrations import deliveries, drains, effects, polling
+from integrations import deliveries, drains, effects, polling, refreshes
 from integrations.connections import set_status
 from integrations.exceptions import KeepsyncError
 from integrations.holds import start_afresh
 from integrations.models import Connection, Delivery, Effect, Heartbeat
-from integrations.queue import DRAIN_CONNECTION, POLL_CONNECTION, PROCESS_DELIVERY, enqueue, enqueue_each
+from integrations.queue import DRAIN_CONNECTION, POLL_CONNECTION, PROCESS_DELIVERY, REFRESH_TOKEN, enqueue, enqueue_each
 
 logger = logging.getLogger(__name__)
 
 WORKER_HEARTBEAT = "worker"
+# A job that calls a provider may first wait for a token, and make its calls a second time with it.
+CALLING_TIMEOUT_S = 2 * settings.JOB_TIMEOUT_S + int(refreshes.LONGEST_S)
 
 
 def process_delivery(delivery_id: str) -> None:
@@ -44,7 +47,7 @@ def drain_connection(connection_id: int) -> None:
 def poll_connections() -> None:
     """Every few minutes, by schedule."""
     for connection_id in polling.list_polled():
-        enqueue(POLL_CONNECTION, connection_id)
+        enqueue(POLL_CONNECTION, connection_id, timeout_s=CALLING_TIMEOUT_S)
 
 
 def poll_connection(connection_id: int) -> None:
@@ -57,12 +60,26 @@ def poll_connection(connection_id: int) -> None:
         queue_deliveries([delivery_id])
 
 
+def refresh_tokens() -> None:
+    """Each minute, by schedule."""
+    for connection_id in refreshes.find_due():
+        enqueue(REFRESH_TOKEN, connection_id, timeout_s=CALLING_TIMEOUT_S)
+
+
+def refresh_token(connection_id: int) -> None:
+    try:
+        refreshes.refresh_ahead(connection_id)
+    except KeepsyncError as error:
+        logger.warning("refresh failed", extra={"connection": connection_id, "exception": str(error)})
+
+
 @transaction.atomic
 def wake(connection_id: int, delay_s: float = 0) -> None:
     """Queue the connection's drain, unless it is queued already for that time or an earlier one."""
     due_at = drains.request_drain(connection_id, delay_s)
     if due_at is not None:
-        enqueue(DRAIN_CONNECTION, connection_id, delay_s=max(0.0, (due_at - timezone.now()).total_seconds()))
+        delay_s = max(0.0, (due_at - timezone.now()).total_seconds())
+        enqueue(DRAIN_CONNECTION, connection_id, delay_s=delay_s, timeout_s=CALLING_TIMEOUT_S)
 
 
 def wake_planned() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from django.db import transaction
 
-from integrations.connections import account_of
+from integrations.calls import use_account
 from integrations.exceptions import PermanentError, SetupError
 from integrations.mappings import fill_defaults, get_crm
 from integrations.models import Connection, Drain, Pair
@@ -71,7 +71,7 @@ def ensure_prepared(connection: Connection) -> bool:
 
 def prepare(connection: Connection) -> str:
     """Make what the CRM lacks, now; says what was made."""
-    found = get_crm(connection).prepare(account_of(connection))
+    found = use_account(connection, get_crm(connection).prepare)
     note_prepared(connection)
     return found
 

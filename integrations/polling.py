@@ -8,8 +8,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from integrations.connections import account_of, set_status
-from integrations.exceptions import ReauthoriseError
+from integrations.calls import use_account
 from integrations.mappings import get_crm
 from integrations.models import Connection, Delivery, Poll
 from integrations.providers.base import IncomingRequest
@@ -33,11 +32,8 @@ def poll(connection_id: int) -> UUID | None:
     state, is_first = Poll.objects.get_or_create(connection=connection, defaults={"asked_until": timezone.now()})
     if is_first:
         return None
-    try:
-        changes = get_crm(connection).list_changes(account_of(connection), state.asked_until)
-    except ReauthoriseError:
-        set_status(connection, Connection.Status.NEEDS_REAUTHORISATION)
-        raise
+    crm = get_crm(connection)
+    changes = use_account(connection, lambda account: crm.list_changes(account, state.asked_until))
     with transaction.atomic():
         delivery_id = store(connection, changes, timezone.now()) if changes.events else None
         Poll.objects.filter(pk=state.pk).update(asked_until=changes.until or state.asked_until)

@@ -14,12 +14,17 @@ from uuid_utils.compat import uuid7
 PROCESS_DELIVERY = "integrations.jobs.process_delivery"
 POLL_CONNECTION = "integrations.jobs.poll_connection"
 DRAIN_CONNECTION = "integrations.jobs.drain_connection"
+REFRESH_TOKEN = "integrations.jobs.refresh_token"  # noqa: S105
 # What django-q2's SignedPackage makes for each package anew.
 SIGNER = TimestampSigner(key=Conf.SECRET_KEY, salt=Conf.PREFIX)
 
 
-def package_job(job: str, *args: Any) -> str:
-    """The signed payload of a queue row that calls the function at the dotted path `job`."""
+def package_job(job: str, *args: Any, timeout_s: int | None = None) -> str:
+    """The signed payload of a queue row that calls the function at the dotted path `job`.
+
+    It may run for `timeout_s`, by default JOB_TIMEOUT_S. One that runs for longer than Q_CLUSTER's retry is given to a
+    second worker meanwhile, and must bear that.
+    """
     task_id = uuid7().hex
     task = {
         "id": task_id,
@@ -30,13 +35,16 @@ def package_job(job: str, *args: Any) -> str:
         "started": timezone.now(),
         "ack_failure": True,
     }
+    if timeout_s is not None:
+        task["timeout"] = timeout_s
     return SIGNER.sign_object(task, serializer=PickleSerializer)
 
 
-def enqueue(job: str, *args: Any, delay_s: float = 0) -> None:
+def enqueue(job: str, *args: Any, delay_s: float = 0, timeout_s: int | None = None) -> None:
     """Queue a job in the open transaction. The broker takes a row once its `lock` time has come."""
     due_at = timezone.now() + timedelta(seconds=delay_s)
-    OrmQ.objects.create(key=Conf.CLUSTER_NAME, payload=package_job(job, *args), lock=due_at)
+    payload = package_job(job, *args, timeout_s=timeout_s)
+    OrmQ.objects.create(key=Conf.CLUSTER_NAME, payload=payload, lock=due_at)
 
 
 def enqueue_each(job: str, ids: Iterable[str]) -> None:

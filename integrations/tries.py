@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,9 +18,16 @@ from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
 from django.utils import timezone
 
 from integrations import effects, http
-from integrations.connections import account_of
+from integrations.calls import Loan, lend, lend_anew
 from integrations.effects import Done, Result, Skipped, Task
-from integrations.exceptions import LostAnswerError, OutageError, RateLimitedError, ReauthoriseError
+from integrations.exceptions import (
+    LeaseLostError,
+    LostAnswerError,
+    OutageError,
+    RateLimitedError,
+    ReauthoriseError,
+    TokenOutageError,
+)
 from integrations.failures import explain, fingerprint
 from integrations.holds import DUE
 from integrations.models import Attempt, Connection, Effect
@@ -36,8 +44,14 @@ Status = Effect.Status
 IN_ORDER = (Status.PENDING, Status.RUNNING, Status.RETRYING)
 # What says nothing about the effect, but about the connection.
 NOT_NOW = (OutageError, RateLimitedError, ReauthoriseError)
+# What uses no try up, also where it holds nothing else back.
+FREE = (RateLimitedError, ReauthoriseError, TokenOutageError)
 # Before a rate limit that names no time is tried again.
 PAUSE_S = 1.0
+# Claims whose token took longer to come are claimed for a full try again.
+KEEP_AFTER_S = 1.0
+# One for each of the claims that were carried out together, in their order.
+type Outcomes = Sequence[Result | Exception]
 UNKNOWN = "It was being sent when the answer was lost: look whether it arrived, then say so or send it again."
 
 
@@ -142,22 +156,66 @@ def recover(connection: Connection) -> None:
 
 
 def carry_out(connection: Connection, claims: Sequence[Claim], *, limit_s: float) -> Report:
-    """Carry effects of one kind out, and record those that succeeded. Runs on any thread; never raises."""
+    """Carry effects of one kind out, and record those that succeeded. Runs on any thread; never raises.
+
+    Those whose credentials are refused are carried out once more, with another token and as much time.
+    """
     with http.limit_time(limit_s) as scope:
-        results = run(connection, claims)
+        loan, results = run_first(connection, claims)
+    scopes = [scope]
+    if loan and any(isinstance(result, ReauthoriseError) for result in results):
+        with http.limit_time(limit_s) as scope:
+            results = repeat_refused(connection, claims, results, loan)
+        scopes.append(scope)
+    calls = [call for scope in scopes for call in scope.calls]
     for claim in claims:
-        claim.attempt.calls = scope.calls
+        claim.attempt.calls = calls
     failures = settle_all(list(zip(claims, results, strict=True)))
-    is_up = bool(scope.calls) and not all(isinstance(result, NOT_NOW) for result in results)
-    return Report(len(scope.calls), scope.rest_s, failures, is_up)
+    is_up = bool(calls) and not all(isinstance(result, NOT_NOW) for result in results)
+    return Report(len(calls), max(scope.rest_s for scope in scopes), failures, is_up)
 
 
-def run(connection: Connection, claims: Sequence[Claim]) -> Sequence[Result | Exception]:
+def run_first(connection: Connection, claims: Sequence[Claim]) -> tuple[Loan | None, Outcomes]:
+    """Without a loan, no token could be had, and nothing was called."""
+    started = time.monotonic()
+    try:
+        loan = lend(connection)
+        if time.monotonic() - started > KEEP_AFTER_S:
+            keep(claims)
+    except Exception as error:
+        return None, [error] * len(claims)
+    return loan, run(connection, claims, loan.account, is_repeat=False)
+
+
+def repeat_refused(connection: Connection, claims: Sequence[Claim], results: Outcomes, refused: Loan) -> Outcomes:
+    """The results, those that were refused replaced by what another token brings, if there is another to be had."""
+    again = [claim for claim, result in zip(claims, results, strict=True) if isinstance(result, ReauthoriseError)]
+    try:
+        loan = lend_anew(connection, refused)
+        keep(again)
+    except Exception as error:
+        repeated: Outcomes = [error] * len(again)
+    else:
+        if loan is None:
+            return results
+        repeated = run(connection, again, loan.account, is_repeat=True)
+    newer = iter(repeated)
+    return [next(newer) if isinstance(result, ReauthoriseError) else result for result in results]
+
+
+def keep(claims: Sequence[Claim]) -> None:
+    """A wait for a token may outlast the claims' leases. Raises LeaseLostError where another process has taken them."""
+    token, ids = claims[0].effect.lease_token, [claim.effect.pk for claim in claims]
+    lease_expires_at = timezone.now() + timedelta(seconds=settings.DELIVERY_LEASE_S)
+    if Effect.objects.filter(pk__in=ids, lease_token=token).update(lease_expires_at=lease_expires_at) < len(ids):
+        raise LeaseLostError("Another process has taken over what waited for a token here.")
+
+
+def run(connection: Connection, claims: Sequence[Claim], account: Account, *, is_repeat: bool) -> Outcomes:
     """One result for each claim, in order; an error of the whole call is the result of each."""
     try:
         kind = effects.find_kind(claims[0].effect.kind)
-        account = account_of(connection)
-        tasks = [make_task(connection, account, claim.effect) for claim in claims]
+        tasks = [make_task(connection, account, claim.effect, is_repeat=is_repeat) for claim in claims]
         results = kind.run(tasks)
         if len(results) != len(claims):
             raise ValueError(f"{kind.name} gave {len(results)} results for {len(claims)} effects")
@@ -166,7 +224,8 @@ def run(connection: Connection, claims: Sequence[Claim]) -> Sequence[Result | Ex
         return [error] * len(claims)
 
 
-def make_task(connection: Connection, account: Account, effect: Effect) -> Task:
+def make_task(connection: Connection, account: Account, effect: Effect, *, is_repeat: bool) -> Task:
+    """`is_repeat`: also where no earlier try is known, part of it may have been done."""
     return Task(
         effect_id=effect.pk,
         key=effect.idempotency_key,
@@ -174,7 +233,7 @@ def make_task(connection: Connection, account: Account, effect: Effect) -> Task:
         parameters=effect.parameters,
         connection=connection,
         account=account,
-        is_repeat=effect.attempts > 1,
+        is_repeat=is_repeat or effect.attempts > 1,
     )
 
 
@@ -296,7 +355,7 @@ def record_failure(connection: Connection, claim: Claim, error: Exception, *, is
     """Close the attempt, and say when the effect is tried again, what it waits for, or that it is a dead letter."""
     now, effect, failure = timezone.now(), claim.effect, explain(error)
     message = failure.message[:ERROR_LENGTH]
-    cause, is_free = failure.cause, is_held or isinstance(error, RateLimitedError | ReauthoriseError)
+    cause, is_free = failure.cause, is_held or isinstance(error, FREE)
     delay_s = next_delay(max(1, effect.attempts - effect.free_attempts), cause, retry_after_s=failure.retry_after_s)
     if isinstance(error, LostAnswerError) and not effects.find_kind(effect.kind).is_findable:
         status, cause, message, delay_s = Status.WAITING, Cause.UNKNOWN_OUTCOME, UNKNOWN, None

@@ -1,9 +1,24 @@
 """What is measured, in Prometheus' words."""
 
-from prometheus_client import Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 REQUEST_SECONDS = Histogram(
     "keepsync_outgoing_request_seconds",
     "Time of outgoing requests. Status 0: no answer.",
     ["provider", "method", "status"],
+)
+TOKEN_REFRESHES = Counter(
+    "keepsync_token_refreshes_total",
+    "Refreshes of tokens. Outcome: refreshed, adopted from another process, refused, outage, lost.",
+    ["provider", "outcome"],
+)
+REFUSED_CALLS = Counter(
+    "keepsync_refused_credentials_total",
+    "Calls that a provider refused because of their credentials (401).",
+    ["provider"],
+)
+TOKEN_EXPIRY = Gauge(
+    "keepsync_token_expiry_timestamp_seconds",
+    "When a connection's access token runs out. NaN: its provider does not say.",
+    ["connection"],
 )

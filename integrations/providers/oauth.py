@@ -10,7 +10,10 @@ from integrations.payloads import PayloadReader
 class OAuth:
     """A provider's authorisation server at its own hosts (RFC 6749; the addresses are named as in RFC 8414).
 
+    `scopes` are those that Keepsync needs. `asks_scopes` False: the provider grants those that the application was
+    registered with, so they are not asked for, only compared.
     `has_basic_auth`: the client's id and secret go into the Authorization header (RFC 6749 2.3.1), else into the body.
+    `account_option`: the connection's option with which a server-to-server application gets tokens without a person.
     `parameters` go along to the authorisation endpoint.
     """
 
@@ -18,8 +21,10 @@ class OAuth:
     token_url: str
     revoke_url: str = ""
     scopes: tuple[str, ...] = ()
+    asks_scopes: bool = True
     scope_separator: str = " "
     has_basic_auth: bool = False
+    account_option: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
 
 

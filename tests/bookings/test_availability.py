@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bookings.availability import merge, subtract
-from integrations.models import Connection
+from integrations.models import Connection, Token
 from tests.factories import CONTRACT, make_connection, read_sample, receive
 
 CONTRACT_DOCUMENT = yaml.safe_load((CONTRACT / "openapi.yaml").read_text())
@@ -164,9 +164,7 @@ def test_calendar_live_that_refuses_or_answers_oddly_is_502(ask, stubs, answer):
 
 
 def test_connection_without_a_token_is_502_that_says_what_to_do(ask):
-    connection = Connection.objects.get()
-    connection.credentials = {}
-    connection.save()
+    Token.objects.all().delete()
     response = ask()
     assert response.status_code == 502
     assert "authorise" in response.json()["message"]

@@ -1,17 +1,22 @@
 """Making, pausing and disabling connections, and the command that does it in the shell."""
 
 import json
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
 import pytest
 import responses
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 from django_q.models import OrmQ
 
-from integrations.connections import add_connection, add_secret, check_connection, retire_secret
+from integrations.calls import check_connection
+from integrations.connections import account_of, add_connection, ask_for_authorisation, set_credentials, set_status
 from integrations.exceptions import SetupError, StateError
-from integrations.models import Connection, Delivery
+from integrations.models import Connection, Delivery, Token
+from integrations.providers import PROVIDERS
+from integrations.webhook_secrets import add_secret, retire_secret
 from tests.factories import make_connection, make_delivery, make_payload
 
 
@@ -31,9 +36,65 @@ def test_options_and_credentials_are_kept_apart(db: None) -> None:
     options = {"access_token": "token-1", "default_region": "fr", "calendar_id": "cal_1"}
     connection, _ = add_connection(provider="calendar_live", slug="calendar-live", options=options)
     connection.refresh_from_db()
-    assert connection.credentials == {"access_token": "token-1"}
+    assert connection.credentials == {}
+    assert connection.token.access_token == "token-1"
     assert connection.options == {"calendar_id": "cal_1"}
     assert connection.default_region == "FR"
+
+
+def test_a_token_that_is_given_lives_as_long_as_is_said(db: None) -> None:
+    options = {"access_token": "a-1", "refresh_token": "r-1", "expires_in": "600", "client_id": "c-1"}
+    token = make_connection(options=options).token
+    assert (token.access_token, token.refresh_token, token.generation) == ("a-1", "r-1", 1)
+    assert token.expires_at is not None
+    assert token.expires_at - token.obtained_at == timedelta(minutes=10)
+
+
+def test_a_new_token_by_hand_forgets_the_old_one_with_its_errors(db: None) -> None:
+    connection = make_connection(options={"access_token": "a-1", "refresh_token": "r-1", "client_id": "c-1"})
+    Token.objects.update(failures=3, error="invalid_grant", failed_at=timezone.now(), scope="old")
+    set_credentials(connection, {"access_token": "a-2"})
+    token = Token.objects.get()
+    assert (token.access_token, token.refresh_token, token.generation, token.scope) == ("a-2", "", 2, "")
+    assert (token.failures, token.error, token.failed_at) == (0, "", None)
+    set_credentials(connection, {"access_token": "a-3", "refresh_token": "r-3", "expires_in": "60"})
+    assert Token.objects.get().refresh_token == "r-3"
+    connection.refresh_from_db()
+    assert connection.credentials == {"client_id": "c-1"}
+
+
+def test_another_credential_by_hand_takes_the_tokens_place(db: None) -> None:
+    pipedrive = make_connection("pipedrive", provider="pipedrive", options={"access_token": "a-1"})
+    set_credentials(pipedrive, {"api_key": "k-1"})
+    assert not Token.objects.exists()
+    assert account_of(pipedrive).credentials == {"api_key": "k-1"}
+
+
+def test_an_account_is_where_the_connection_or_else_the_grant_says(db: None) -> None:
+    salesforce = make_connection("org", provider="salesforce", options={"access_token": "a-1"})
+    assert account_of(salesforce).base_url == PROVIDERS["salesforce"].origin
+    Token.objects.update(api_url="https://acme.my.salesforce.com")
+    assert account_of(salesforce).base_url == "https://acme.my.salesforce.com"
+    assert account_of(salesforce).credentials == {"access_token": "a-1"}
+    salesforce.base_url = "https://proxy.example"
+    assert account_of(salesforce).base_url == "https://proxy.example"
+
+
+def test_the_time_of_the_status_moves_with_it_only(calendar_live: Connection) -> None:
+    Connection.objects.update(status_changed_at=timezone.now() - timedelta(days=1))
+    calendar_live.refresh_from_db()
+    before = calendar_live.status_changed_at
+    set_status(calendar_live, Connection.Status.ACTIVE)
+    assert Connection.objects.get().status_changed_at == before
+    set_status(calendar_live, Connection.Status.PAUSED)
+    assert Connection.objects.get().status_changed_at > before
+
+
+@pytest.mark.parametrize("status", ["paused", "disabled", "needs_reauthorisation"])
+def test_only_an_active_connection_asks_for_authorisation(status: str, calendar_live: Connection) -> None:
+    Connection.objects.update(status=status)
+    ask_for_authorisation(calendar_live)
+    assert Connection.objects.get().status == calendar_live.status == status
 
 
 @pytest.mark.parametrize(
@@ -44,8 +105,11 @@ def test_options_and_credentials_are_kept_apart(db: None) -> None:
         ({"slug": "taken"}, "slug"),
         ({"base_url": "not a url"}, "base_url"),
         ({"options": {"colour": "red"}}, "colour"),
+        ({"options": {"access_token": "a", "expires_in": "-1"}}, "expires_in"),
+        ({"options": {"access_token": "a", "expires_in": "soon"}}, "expires_in"),
+        ({"options": {"expires_in": "60"}}, "expires_in"),
     ],
-    ids=["provider", "malformed slug", "taken slug", "base URL", "option"],
+    ids=["provider", "malformed slug", "taken slug", "base URL", "option", "negative", "no number", "of nothing"],
 )
 def test_what_is_wrong_is_named(db: None, arguments: dict[str, Any], named: str) -> None:
     make_connection("taken")

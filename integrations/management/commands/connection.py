@@ -5,7 +5,8 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from integrations.connections import add_connection, check_connection
+from integrations.calls import check_connection
+from integrations.connections import add_connection
 from integrations.exceptions import KeepsyncError, SetupError
 from integrations.jobs import change_status
 from integrations.management.base import KeepsyncCommand, UsageError

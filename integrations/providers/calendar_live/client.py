@@ -1,5 +1,6 @@
 """calendar.live's API, as far as it is called: see tests/contracts/calendar_live/openapi.yaml."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,8 +10,12 @@ from integrations.exceptions import LostAnswerError, SetupError
 from integrations.payloads import PayloadReader
 from integrations.providers.base import Account
 from integrations.providers.calendar_live.mapping import read_calendar
+from integrations.providers.oauth import Identity
 
+ORIGIN = "https://api.calendar.live"
 FREE_BUSY_DAYS = 62
+# Calendars that stand for their account, where it is named to a person.
+NAMED = 3
 
 type Interval = tuple[datetime, datetime]
 
@@ -26,6 +31,20 @@ class FreeBusy:
 def list_calendars(account: Account) -> list[CalendarRef]:
     page = get(account, "/v1/calendars")
     return [read_calendar(PayloadReader(value, path)) for path, value in page.items("items")]
+
+
+def identify(account: Account) -> Identity:
+    """An account has no id of its own here: it is known by the owner of its first calendar, of whom a digest is kept.
+
+    Raises PayloadError where the answer is no list of calendars.
+    """
+    page = get(account, "/v1/calendars")
+    calendars = [PayloadReader(value, path) for path, value in page.items("items")]
+    names = ", ".join(calendar.text("name", max_length=100) for calendar in calendars[:NAMED])
+    if not calendars:
+        return Identity("", "an account without calendars")
+    owner = calendars[0].optional_text("owner_email").strip().casefold()
+    return Identity(hashlib.sha256(owner.encode()).hexdigest()[:16] if owner else "", names)
 
 
 def get_free_busy(account: Account, calendar_id: str, start: datetime, end: datetime) -> FreeBusy:

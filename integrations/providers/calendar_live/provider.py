@@ -4,14 +4,21 @@ from collections.abc import Sequence
 
 from integrations.providers.base import Account, Envelope, IncomingRequest, Parsed, Provider
 from integrations.providers.calendar_live import client, webhook
+from integrations.providers.oauth import Identity, OAuth
 
 
 class CalendarLive(Provider):
     key = "calendar_live"
     name = "calendar.live"
-    origin = "https://api.calendar.live"
+    origin = client.ORIGIN
     signature_header = "X-CL-Signature"
     visible_keys = webhook.VISIBLE_KEYS
+    oauth = OAuth(
+        authorize_url=f"{client.ORIGIN}/oauth/authorize",
+        token_url=f"{client.ORIGIN}/oauth/token",
+        revoke_url=f"{client.ORIGIN}/oauth/revoke",
+        scopes=("events.read", "events.write", "free_busy.read", "webhooks.read"),
+    )
 
     def verify(self, request: IncomingRequest, secrets: Sequence[str]) -> bool:
         return webhook.verify(request, secrets)
@@ -28,3 +35,6 @@ class CalendarLive(Provider):
     def test(self, account: Account) -> str:
         names = [calendar.name for calendar in client.list_calendars(account)]
         return f"calendar.live answers; {len(names)} calendars: {', '.join(names)}."
+
+    def identify(self, account: Account) -> Identity:
+        return client.identify(account)

@@ -6,21 +6,25 @@ the documented shape is a LostAnswerError after a write and a PayloadError after
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
 import requests
 
 from integrations import http
-from integrations.exceptions import ConflictError, LostAnswerError, PayloadError, SetupError
+from integrations.exceptions import ConflictError, LostAnswerError, PayloadError, ReauthoriseError, SetupError
 from integrations.payloads import PayloadReader
 from integrations.providers.base import Account
 from integrations.providers.hubspot.errors import NAME, explain
 from integrations.providers.hubspot.mapping import CONTACTS, EMAIL, KEY, MEETINGS
+from integrations.providers.oauth import Grant, Identity
+from integrations.providers.oauth import read_grant as read_standard_grant
 
 # HubSpot's APIs are dated; each version is supported for 18 months or more.
 VERSION = "2026-03"
+ORIGIN = "https://api.hubapi.com"
+TOKEN = f"/oauth/{VERSION}/token"
 OBJECTS = f"/crm/objects/{VERSION}"
 PROPERTIES = f"/crm/properties/{VERSION}"
 PAGE_SIZE = 100
@@ -95,6 +99,32 @@ def read_rest(response: requests.Response) -> float | None:
 
 def path_of(*parts: str) -> str:
     return "/".join((OBJECTS, *(quote(part, safe="") for part in parts)))
+
+
+# --- Authorising ------------------------------------------------------------------------------------------------------
+
+
+def read_grant(answer: PayloadReader) -> Grant:
+    """HubSpot lists what it granted as `scopes`."""
+    grant = read_standard_grant(answer)
+    names = [value for _, value in answer.items("scopes", is_required=False) if isinstance(value, str)]
+    return replace(grant, scope=" ".join(names)) if names else grant
+
+
+def identify(account: Account) -> Identity:
+    """The account (hub) that an OAuth token opens, by asking about the token itself (RFC 7662).
+
+    Raises SetupError without the application's client_id, ReauthoriseError for a token that HubSpot does not know.
+    """
+    if not account.credentials.get("client_id"):
+        raise SetupError("the connection has no client_id, so HubSpot does not say whose account it is.")
+    client = {name: account.credentials.get(name, "") for name in ("client_id", "client_secret")}
+    form = {**client, "token": account.credentials["access_token"], "token_type_hint": "access_token"}
+    found = call("POST", account, f"{TOKEN}/introspect", data=form)
+    if found.value.get("active") is False:
+        raise ReauthoriseError("HubSpot does not know the connection's token: authorise it again.")
+    hub_id = str(found.integer("hub_id", minimum=1))
+    return Identity(hub_id, found.optional_text("hub_domain", max_length=255) or f"HubSpot account {hub_id}")
 
 
 # --- Batches: up to 100 inputs ----------------------------------------------------------------------------------------

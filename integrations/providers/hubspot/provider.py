@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 from integrations.exceptions import KeepsyncError, PermanentError, SetupError
+from integrations.payloads import PayloadReader
 from integrations.providers.base import Account, Envelope, IncomingRequest, Parsed, Rate
 from integrations.providers.crm import Crm, CrmContact, CrmMeeting, Saved
 from integrations.providers.hubspot import client, records, webhook
 from integrations.providers.hubspot.mapping import CONTACT_MAPPING, KEY, MEETING_MAPPING, NEIGHBOURS, OWN_PROPERTIES
+from integrations.providers.oauth import Grant, Identity, OAuth
 
 
 class HubSpot(Crm):
@@ -14,13 +16,27 @@ class HubSpot(Crm):
 
     key = "hubspot"
     name = "HubSpot"
-    origin = "https://api.hubapi.com"
+    origin = client.ORIGIN
     # 100 calls in ten seconds for each app, in the smallest plans.
     rate = Rate(per_s=9, burst=10)
     batch_size = 100
     signature_header = "X-HubSpot-Signature-v3"
     visible_keys = webhook.VISIBLE_KEYS
     default_mapping = {"contact": CONTACT_MAPPING, "meeting": MEETING_MAPPING}
+    # Meetings go by the scopes of the contacts that they belong to.
+    oauth = OAuth(
+        authorize_url="https://app.hubspot.com/oauth/authorize",
+        token_url=f"{client.ORIGIN}{client.TOKEN}",
+        revoke_url=f"{client.ORIGIN}{client.TOKEN}/revoke",
+        scopes=(
+            "oauth",
+            "crm.objects.contacts.read",
+            "crm.objects.contacts.write",
+            "crm.schemas.contacts.read",
+            "crm.schemas.contacts.write",
+            "crm.objects.owners.read",
+        ),
+    )
 
     # --- Webhooks
 
@@ -38,6 +54,14 @@ class HubSpot(Crm):
 
     def parse(self, body: bytes) -> Parsed:
         return webhook.parse(body)
+
+    # --- Authorising
+
+    def read_grant(self, answer: PayloadReader) -> Grant:
+        return client.read_grant(answer)
+
+    def identify(self, account: Account) -> Identity:
+        return client.identify(account)
 
     # --- Calls
 

@@ -4,13 +4,15 @@ Persons, activities and their fields are in API v2; merging is in v1 only.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from integrations import http
 from integrations.exceptions import LostAnswerError, PermanentError, SetupError
 from integrations.payloads import PayloadReader
 from integrations.providers.base import Account
+from integrations.providers.oauth import Grant, Identity
+from integrations.providers.oauth import read_grant as read_standard_grant
 from integrations.providers.pipedrive.errors import NAME, describe, explain, read_rest
 
 V1, V2 = "/api/v1", "/api/v2"
@@ -28,6 +30,20 @@ class Page:
 
     items: Sequence[PayloadReader]
     cursor: str
+
+
+# --- Authorising ------------------------------------------------------------------------------------------------------
+
+
+def read_grant(answer: PayloadReader) -> Grant:
+    """With the address of the company's own API."""
+    return replace(read_standard_grant(answer), api_url=answer.optional_text("api_domain"))
+
+
+def identify(account: Account) -> Identity:
+    """The company: https://pipedrive.readme.io/docs/marketplace-getting-user-data."""
+    user = get(account, f"{V1}/users/me").object("data")
+    return Identity(str(user.integer("company_id", minimum=1)), user.text("company_name", max_length=255))
 
 
 # --- Calls ------------------------------------------------------------------------------------------------------------

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Sequence
 
 from integrations.exceptions import KeepsyncError, PermanentError, SetupError
+from integrations.payloads import PayloadReader
 from integrations.providers.base import Account, Envelope, IncomingRequest, Parsed, Rate
 from integrations.providers.crm import Crm, CrmContact, CrmMeeting, CrmRecord, Saved
+from integrations.providers.oauth import Grant, Identity, OAuth
 from integrations.providers.pipedrive import activities, client, fields, persons, webhook
 from integrations.providers.pipedrive.errors import NAME
 from integrations.providers.pipedrive.mapping import DEFAULT_MAPPING
@@ -20,6 +22,14 @@ class Pipedrive(Crm):
     signature_header = "Authorization"
     visible_keys = webhook.VISIBLE_KEYS
     default_mapping = DEFAULT_MAPPING
+    oauth = OAuth(
+        authorize_url="https://oauth.pipedrive.com/oauth/authorize",
+        token_url="https://oauth.pipedrive.com/oauth/token",  # noqa: S106
+        revoke_url="https://oauth.pipedrive.com/oauth/revoke",
+        scopes=("base", "contacts:full", "contact-fields:full", "activities:full", "search:read"),
+        asks_scopes=False,
+        has_basic_auth=True,
+    )
 
     def verify(self, request: IncomingRequest, secrets: Sequence[str]) -> bool:
         return webhook.verify(request, secrets)
@@ -35,6 +45,12 @@ class Pipedrive(Crm):
 
     def parse(self, body: bytes) -> Parsed:
         return webhook.parse(body)
+
+    def read_grant(self, answer: PayloadReader) -> Grant:
+        return client.read_grant(answer)
+
+    def identify(self, account: Account) -> Identity:
+        return client.identify(account)
 
     def test(self, account: Account) -> str:
         page = client.read_page(account, persons.PATH, {"limit": 1})

@@ -5,6 +5,7 @@ sObject Collections Upsert).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import batched
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
@@ -14,10 +15,13 @@ from integrations.exceptions import KeepsyncError, LostAnswerError, PayloadError
 from integrations.payloads import PayloadReader
 from integrations.providers.base import Account
 from integrations.providers.crm import Saved
+from integrations.providers.oauth import Grant, Identity
+from integrations.providers.oauth import read_grant as read_standard_grant
 from integrations.providers.salesforce.errors import explain, make_error, read_rest
 from integrations.providers.salesforce.mapping import KEY_FIELD
 
 NAME = "Salesforce"
+LOGIN_ORIGIN = "https://login.salesforce.com"
 API_VERSION = "v59.0"
 LOGIN_HOSTS = frozenset({"login.salesforce.com", "test.salesforce.com"})
 # Values in one look-up: a query is a GET, and its address may have 16,384 characters.
@@ -28,6 +32,22 @@ PAGES_LIMIT = 1000
 # (https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/headers_autoassign.htm).
 WRITE_HEADERS = {"Sforce-Auto-Assign": "FALSE"}
 ESCAPES = str.maketrans({"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\0": None})
+
+
+# --- Authorising ------------------------------------------------------------------------------------------------------
+
+
+def read_grant(answer: PayloadReader) -> Grant:
+    """With the org's own address. It does not say how long the token lives: the org's session settings do."""
+    return replace(read_standard_grant(answer), api_url=answer.text("instance_url"))
+
+
+def identify(account: Account) -> Identity:
+    """The org; asked for as a record, because the address for users' identities wants one more scope."""
+    rows = query(account, write_query(["Id", "Name"], "Organization", "LIMIT 1"))
+    if not rows:
+        raise PayloadError("query.records", "names no organisation.")
+    return Identity(rows[0].identifier("Id"), rows[0].text("Name", max_length=255))
 
 
 # --- Queries ----------------------------------------------------------------------------------------------------------

@@ -5,8 +5,10 @@ from datetime import datetime
 
 from integrations.events import Event
 from integrations.exceptions import KeepsyncError, SetupError
+from integrations.payloads import PayloadReader
 from integrations.providers.base import Account, Envelope, IncomingRequest, Parsed, Rate
 from integrations.providers.crm import Changes, Crm, CrmContact, CrmMeeting, Saved
+from integrations.providers.oauth import Grant, Identity, OAuth
 from integrations.providers.salesforce import changes, client, mapping, merging, saving, webhook
 from integrations.providers.salesforce.errors import NoFieldError
 
@@ -17,7 +19,13 @@ class Salesforce(Crm):
     key = "salesforce"
     name = client.NAME
     # Where one logs in. A connection's base URL is its org's My Domain.
-    origin = "https://login.salesforce.com"
+    origin = client.LOGIN_ORIGIN
+    oauth = OAuth(
+        authorize_url=f"{client.LOGIN_ORIGIN}/services/oauth2/authorize",
+        token_url=f"{client.LOGIN_ORIGIN}/services/oauth2/token",
+        revoke_url=f"{client.LOGIN_ORIGIN}/services/oauth2/revoke",
+        scopes=("api", "refresh_token"),
+    )
     rate = Rate(per_s=20, burst=100)
     signature_header = webhook.SIGNATURE_HEADER
     visible_keys = webhook.VISIBLE_KEYS
@@ -39,6 +47,12 @@ class Salesforce(Crm):
 
     def write_delivery(self, events: Sequence[Event]) -> bytes:
         return webhook.write_delivery(events)
+
+    def read_grant(self, answer: PayloadReader) -> Grant:
+        return client.read_grant(answer)
+
+    def identify(self, account: Account) -> Identity:
+        return client.identify(account)
 
     def test(self, account: Account) -> str:
         rows = client.query(account, client.write_query(["Name"], "Organization", "LIMIT 1"))

@@ -24,6 +24,7 @@ from integrations.exceptions import (
 )
 from integrations.payloads import PayloadReader, cut
 from integrations.providers.base import Account
+from integrations.providers.oauth import Identity
 
 NAME = "Slack"
 ORIGIN = "https://slack.com"
@@ -57,7 +58,7 @@ def post_message(account: Account, text: str, *, blocks: list[dict[str, Any]] | 
     or PermanentError naming Slack's error code.
     """
     message: dict[str, Any] = {"text": cut(text, TEXT_LENGTH), **({"blocks": blocks} if blocks else {})}
-    if account.credentials.get("bot_token"):
+    if find_token(account):
         return post_by_bot(account, message)
     if account.credentials.get("webhook_url"):
         post_by_webhook(account, message)
@@ -89,6 +90,17 @@ def post_by_bot(account: Account, message: dict[str, Any]) -> str:
     return ts if isinstance(ts, str) else ""
 
 
+def find_token(account: Account) -> str:
+    """The bot's token: as authorised, or as a person has copied it here. Empty where there is none."""
+    return account.credentials.get("access_token") or account.credentials.get("bot_token", "")
+
+
+def identify(account: Account) -> Identity:
+    """The workspace."""
+    found = call(account, "GET", "/api/auth.test")
+    return Identity(found.identifier("team_id"), found.text("team", max_length=255))
+
+
 def identify_bot(account: Account) -> tuple[str, str]:
     """The names of the bot and of its workspace."""
     found = call(account, "GET", "/api/auth.test")
@@ -97,7 +109,7 @@ def identify_bot(account: Account) -> tuple[str, str]:
 
 def call(account: Account, method: str, path: str, **arguments: Any) -> PayloadReader:
     """The answer whose `ok` is true: Slack reports most failures with status 200 as {"ok": false, "error": code}."""
-    headers = {"Authorization": f"Bearer {account.credentials['bot_token']}", **ONE_CALL_EACH}
+    headers = {"Authorization": f"Bearer {find_token(account)}", **ONE_CALL_EACH}
     url = f"{account.base_url}{path}"
     answer = http.request_json(method, url, provider=NAME, headers=headers, explain=explain, **arguments)
     if isinstance(answer, dict) and answer.get("ok") is True:

@@ -30,6 +30,7 @@ from integrations.exceptions import (
 )
 from integrations.payloads import PayloadReader, cut
 from integrations.providers.base import Account
+from integrations.providers.oauth import Identity
 
 NAME = "Zoom"
 PAGE_SIZE = 300
@@ -138,6 +139,13 @@ def check_meetings(account: Account) -> None:
     """Read the host's meetings, to see that the connection works."""
     params = {"type": "scheduled", "page_size": 1}
     PayloadReader(call_json(account, "GET", meetings_path(account), params=params), "answer").items("meetings")
+
+
+def identify(account: Account) -> Identity:
+    """The user who authorised it, whose meetings they are, unless the option `user_id` names another."""
+    user = PayloadReader(call_json(account, "GET", "/v2/users/me"), "answer")
+    names = (user.optional_text(name, max_length=PERSON_NAME_LENGTH) for name in ("first_name", "last_name"))
+    return Identity(user.identifier("id"), " ".join(filter(None, names)))
 
 
 def describe_meeting(spec: MeetingSpec) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from integrations.providers.base import Account, Envelope, IncomingRequest, Parsed, Provider, Rate
+from integrations.providers.oauth import Identity, OAuth
 from integrations.providers.zoom import client, webhook
 
 
@@ -14,6 +15,16 @@ class Zoom(Provider):
     rate = Rate(per_s=15, burst=20)
     signature_header = webhook.SIGNATURE_HEADER
     visible_keys = webhook.VISIBLE_KEYS
+    # Newer applications have narrower scopes than these, such as meeting:write:meeting.
+    oauth = OAuth(
+        authorize_url="https://zoom.us/oauth/authorize",
+        token_url="https://zoom.us/oauth/token",  # noqa: S106
+        revoke_url="https://zoom.us/oauth/revoke",
+        scopes=("meeting:read", "meeting:write", "user:read"),
+        asks_scopes=False,
+        has_basic_auth=True,
+        account_option="account_id",
+    )
 
     def verify(self, request: IncomingRequest, secrets: Sequence[str]) -> bool:
         return webhook.verify(request, secrets)
@@ -29,6 +40,9 @@ class Zoom(Provider):
 
     def handshake(self, request: IncomingRequest, secrets: Sequence[str]) -> dict[str, str] | None:
         return webhook.answer_validation(request, secrets)
+
+    def identify(self, account: Account) -> Identity:
+        return client.identify(account)
 
     def test(self, account: Account) -> str:
         client.check_meetings(account)

@@ -85,7 +85,7 @@ def test_what_waited_for_reauthorisation_goes_on(admin_client: Client, db: None)
     hubspot.refresh_from_db()
     effect.refresh_from_db()
 
-    assert (hubspot.status, hubspot.credentials) == ("active", {"access_token": "new"})
+    assert (hubspot.status, hubspot.token.access_token) == ("active", "new")
     assert effect.status == "pending"
     assert [row.task["args"] for row in OrmQ.objects.all()] == [(hubspot.pk,)]
     assert "hubspot is active" in read_messages(response)
