@@ -1,11 +1,13 @@
 """The columns that every history table has beside the user: the delivery that made the change."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 from uuid import UUID
 
 from django.db import models
+from django.utils import timezone
 
 # The delivery that is being processed in this thread, if any.
 current_delivery: ContextVar[UUID | None] = ContextVar("current_delivery", default=None)
@@ -23,6 +25,25 @@ def caused_by(delivery_id: UUID | None) -> Iterator[None]:
 
 def current_delivery_id() -> UUID | None:
     return current_delivery.get()
+
+
+def create_recorded(rows: Sequence[models.Model], deliveries: Iterable[UUID | None]) -> None:
+    """Create rows of one model with their history, in two statements. `deliveries`: what led to each of them."""
+    if not rows:
+        return
+    model, now = type(rows[0]), timezone.now()
+    model._default_manager.bulk_create(rows)
+    history: Any = model.history.model  # type: ignore[attr-defined]
+    history.objects.bulk_create(
+        history(
+            history_date=now,
+            history_type="+",
+            history_user=history.get_default_history_user(row),
+            delivery_id=delivery_id,
+            **{field.attname: getattr(row, field.attname) for field in history.tracked_fields},
+        )
+        for row, delivery_id in zip(rows, deliveries, strict=True)
+    )
 
 
 class RecordedChange(models.Model):
