@@ -8,7 +8,8 @@ from simple_history.models import HistoricalRecords
 from uuid_utils.compat import uuid7
 
 from contacts.models import Contact
-from integrations.models import Connection, RecordedChange
+from integrations.models import Connection
+from integrations.models.provenance import record_changes
 from integrations.privacy.encryption import EncryptedJSONField, EncryptedTextField
 
 
@@ -74,7 +75,7 @@ class Meeting(models.Model):
     external_updated_at = models.DateTimeField()
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
-    history = HistoricalRecords(bases=[RecordedChange])
+    history = record_changes()
 
     class Meta:
         ordering: ClassVar = ["-id"]
@@ -106,7 +107,7 @@ class Attendance(models.Model):
     full_name = EncryptedTextField(default="", blank=True)
     response = models.CharField(max_length=16, choices=Response, default=Response.NEEDS_ACTION)
     lead_score = models.IntegerField(default=0)
-    history = HistoricalRecords(bases=[RecordedChange])
+    history = record_changes()
 
     class Meta:
         ordering: ClassVar = ["id"]
@@ -128,7 +129,7 @@ class MeetingLink(models.Model):
     # Somebody deleted it over there.
     is_gone = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
-    history = HistoricalRecords(bases=[RecordedChange])
+    history = record_changes()
 
     class Meta:
         ordering: ClassVar = ["id"]
@@ -156,7 +157,7 @@ class Invitation(models.Model):
     # When a confirmation was sent that has not been taken back.
     confirmed_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
-    history = HistoricalRecords(bases=[RecordedChange])
+    history = record_changes()
 
     class Meta:
         ordering: ClassVar = ["id"]
@@ -191,7 +192,7 @@ class Payment(models.Model):
     paid_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
-    history = HistoricalRecords(bases=[RecordedChange])
+    history = record_changes()
 
     class Meta:
         ordering: ClassVar = ["-id"]

@@ -3,11 +3,14 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 from django.db import models
 from django.utils import timezone
+from simple_history.manager import HistoryManager
+from simple_history.models import HistoricalRecords
 
 # The delivery that is being processed in this thread, if any.
 current_delivery: ContextVar[UUID | None] = ContextVar("current_delivery", default=None)
@@ -46,6 +49,15 @@ def create_recorded(rows: Sequence[models.Model], deliveries: Iterable[UUID | No
     )
 
 
+class RecordedManager(HistoryManager):
+    """simple-history makes its manager's class anew each time that `history` is looked up; this one makes it once."""
+
+    @classmethod
+    @cache
+    def from_queryset(cls, queryset_class: Any, class_name: str | None = None) -> Any:
+        return super().from_queryset(queryset_class, class_name)
+
+
 class RecordedChange(models.Model):
     """Base of history rows: which delivery made this change. None where a user or a command did."""
 
@@ -53,3 +65,8 @@ class RecordedChange(models.Model):
 
     class Meta:
         abstract = True
+
+
+def record_changes(**options: Any) -> HistoricalRecords:
+    """The `history` of a model that deliveries change."""
+    return HistoricalRecords(bases=[RecordedChange], history_manager=RecordedManager, **options)
