@@ -1,7 +1,7 @@
 """Bringing meetings to the CRMs: planned when a meeting has changed, made from its state when the effect runs."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +9,7 @@ from django.db.models import Prefetch
 from django.utils import timezone
 
 from bookings.models import Attendance, Meeting, MeetingLink
+from bookings.timezones import format_instant
 from contacts.models import Contact, ContactLink
 from contacts.sync import on_first_link, plan_contacts
 from integrations import mappings
@@ -132,10 +133,6 @@ def read_values(meeting: Meeting, owner: str | None) -> dict[str, Any]:
         "payment_status": meeting.payment_status or None,
         "owner": owner,
     }
-
-
-def format_instant(instant: datetime) -> str:
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def hash_record(record: CrmMeeting) -> str:
