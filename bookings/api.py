@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 from bookings.availability import LONGEST_WINDOW, Availability, read_availability
 from bookings.models import Attendance, Calendar, Meeting, MeetingLink
 from bookings.occurrences import list_occurrences
+from bookings.timezones import format_instant
 from integrations.api import ReadViewSet, read_instant
 from integrations.exceptions import KeepsyncError, ReauthoriseError, TransientError, UnstoredError
 
@@ -201,11 +202,6 @@ def read_utc(request: Request, name: str) -> datetime:
         return instant.astimezone(UTC)
     except OverflowError as error:
         raise exceptions.ValidationError({name: "There is no such time in UTC."}) from error
-
-
-def format_instant(instant: datetime) -> str:
-    """Whole seconds in UTC with Z; instants are aware."""
-    return serializers.DateTimeField(format="%Y-%m-%dT%H:%M:%SZ").to_representation(instant) or ""
 
 
 def format_interval(start: datetime, end: datetime) -> dict[str, str]:

@@ -8,7 +8,8 @@ from simple_history.models import HistoricalRecords
 from uuid_utils.compat import uuid7
 
 from contacts.models import Contact
-from integrations.models import Connection, History, RecordedChange
+from integrations.models import Connection
+from integrations.models.provenance import record_changes
 from integrations.privacy.encryption import EncryptedJSONField, EncryptedTextField, show_unreadable
 
 
@@ -75,7 +76,7 @@ class Meeting(models.Model):
     external_updated_at = models.DateTimeField()
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
-    history = History(bases=[RecordedChange])
+    history = record_changes()
 
     class Meta:
         ordering: ClassVar = ["-id"]
@@ -108,7 +109,7 @@ class Attendance(models.Model):
     full_name = EncryptedTextField(default="", blank=True)
     response = models.CharField(max_length=16, choices=Response, default=Response.NEEDS_ACTION)
     lead_score = models.IntegerField(default=0)
-    history = History(bases=[RecordedChange])
+    history = record_changes()
 
     class Meta:
         ordering: ClassVar = ["id"]
@@ -131,7 +132,7 @@ class MeetingLink(models.Model):
     # Somebody deleted it over there.
     is_gone = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
-    history = HistoricalRecords(bases=[RecordedChange])
+    history = record_changes()
 
     class Meta:
         ordering: ClassVar = ["id"]
@@ -159,7 +160,7 @@ class Invitation(models.Model):
     # When a confirmation was sent that has not been taken back.
     confirmed_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
-    history = History(bases=[RecordedChange])
+    history = record_changes()
 
     class Meta:
         ordering: ClassVar = ["id"]
@@ -195,7 +196,7 @@ class Payment(models.Model):
     paid_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
-    history = History(bases=[RecordedChange])
+    history = record_changes()
 
     class Meta:
         ordering: ClassVar = ["-id"]

@@ -1,7 +1,7 @@
 """Bringing meetings to the CRMs: planned when a meeting has changed, made from its state when the effect runs."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 from uuid import UUID
 
@@ -9,15 +9,17 @@ from django.db.models import Prefetch
 from django.utils import timezone
 
 from bookings.models import Attendance, Meeting, MeetingLink
+from bookings.timezones import format_instant
 from contacts.models import Contact, ContactLink
 from contacts.sync import on_first_link, plan_contacts
 from integrations import mappings
 from integrations.effects import OPEN, Result, Skipped, Task, carries_out_together, plan
 from integrations.models import Connection, Effect, FieldMapping
+from integrations.models.provenance import caused_by, create_recorded
 from integrations.pairs import list_crms, save_prepared
 from integrations.providers.base import Account
-from integrations.providers.crm import CrmMeeting
-from integrations.pushes import UNCHANGED, push
+from integrations.providers.crm import CrmContact, CrmMeeting
+from integrations.pushes import UNCHANGED, Pushed, push
 
 UPSERT = "meeting.upsert"
 
@@ -37,18 +39,22 @@ def plan_meeting(meeting_id: UUID, connection_id: int) -> None:
 
 
 @on_first_link
-def complete_meetings(connection: Connection, contact_id: UUID) -> None:
-    """A contact that has come to a CRM after its meetings joins them there: those that are, and those on their way.
+def complete_meetings(connection: Connection, contacts: Sequence[Pushed[CrmContact]]) -> None:
+    """Contacts that have come to a CRM after their meetings join them there: those that are, and those on their way.
 
     The effects are read before the links, so that one that ends in between is seen as a link.
     """
-    attended = Meeting.objects.filter(attendances__contact=contact_id).distinct()
-    subjects = {f"meeting:{key}": key for key in attended.values_list("pk", flat=True)}
+    led_by = {each.key: each.delivery_id for each in contacts}
+    attended = Attendance.objects.filter(contact__in=led_by).order_by("meeting", "contact")
+    meetings = {meeting_id: led_by[contact_id] for meeting_id, contact_id in attended.values_list("meeting", "contact")}
+    subjects = {f"meeting:{key}": key for key in meetings}
     on_their_way = Effect.objects.filter(connection=connection, kind=UPSERT, status__in=OPEN, subject__in=subjects)
     found = {subjects[subject] for subject in on_their_way.values_list("subject", flat=True)}
-    found |= set(attended.filter(links__connection=connection).values_list("pk", flat=True))
+    links = MeetingLink.objects.filter(connection=connection, meeting__in=meetings)
+    found |= set(links.values_list("meeting", flat=True))
     for meeting_id in sorted(found):
-        plan_meeting(meeting_id, connection.pk)
+        with caused_by(meetings[meeting_id]):
+            plan_meeting(meeting_id, connection.pk)
 
 
 @carries_out_together(UPSERT, is_state=True, priority=1)
@@ -61,7 +67,7 @@ def push_meetings(tasks: Sequence[Task]) -> Sequence[Result]:
         tasks,
         make=batch.make_record,
         save=lambda records: save_prepared(connection, lambda: crm.save_meetings(account, records)),
-        link=lambda record, external_id: link_meeting(connection, record, external_id),
+        link=lambda pushed: link_meetings(connection, pushed),
     )
 
 
@@ -129,23 +135,21 @@ def read_values(meeting: Meeting, owner: str | None) -> dict[str, Any]:
     }
 
 
-def format_instant(instant: datetime) -> str:
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def hash_record(record: CrmMeeting) -> str:
     return mappings.hash_values({**record.values, " contacts": record.contact_ids, " cancelled": record.is_cancelled})
 
 
-def link_meeting(connection: Connection, record: CrmMeeting, external_id: str) -> None:
-    """Remember the CRM's id and what was sent."""
-    MeetingLink.objects.update_or_create(
-        connection=connection,
-        meeting_id=UUID(record.key),
-        defaults={
-            "external_id": external_id,
-            "pushed_hash": hash_record(record),
-            "pushed_at": timezone.now(),
-            "is_gone": False,
-        },
-    )
+def link_meetings(connection: Connection, pushed: Sequence[Pushed[CrmMeeting]]) -> None:
+    """Remember the CRM's ids and what was sent."""
+    rows = MeetingLink.objects.filter(connection=connection, meeting__in=[each.key for each in pushed])
+    known, now, new = {link.meeting_id: link for link in rows}, timezone.now(), []
+    for each in pushed:
+        link = known.get(each.key) or MeetingLink(connection=connection, meeting_id=each.key)
+        link.external_id, link.pushed_hash = each.external_id, hash_record(each.record)
+        link.pushed_at, link.is_gone = now, False
+        if link._state.adding:
+            new.append((link, each.delivery_id))
+        else:
+            with caused_by(each.delivery_id):
+                link.save()
+    create_recorded([link for link, _ in new], [delivery_id for _, delivery_id in new])

@@ -79,6 +79,11 @@ def _zone_names() -> frozenset[str]:
     return frozenset(available_timezones() - {"localtime", "Factory"})  # this machine's own zone; "not set"
 
 
+def format_instant(instant: datetime) -> str:
+    """An aware instant as ISO 8601 in UTC with Z, in whole seconds."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def localize(wall: datetime, zone: ZoneInfo) -> datetime:
     """The UTC instant of a naive wall-clock time: one that doesn't exist moves forward by the gap, of one that
     exists twice the first is taken (RFC 5545 3.3.5; fold=0 of PEP 495 is just that)."""

@@ -22,15 +22,36 @@ def lock_indexes(indexes: Iterable[bytes]) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, key) FROM unnest(%s::int[]) AS key", [LOCK_CLASS, keys])
 
 
-def find_holder(claim: Claim) -> Identifier | None:
-    """The identifier that proves who holds this value; None for a shared, unknown or unreadable one."""
-    if claim.index is None or claim.is_role:
-        return None
-    return (
-        Identifier.objects.select_related("contact")
-        .filter(kind=claim.kind, connection=claim.connection_id, index=claim.index, is_shared=False, is_current=True)
-        .first()
-    )
+class Holdings:
+    """Who holds what a person claims, and what the person's contact has, each loaded at once."""
+
+    def __init__(self, claims: Iterable[Claim]) -> None:
+        indexes = [claim.index for claim in claims if claim.index is not None]
+        rows = Identifier.objects.select_related("contact").filter(index__in=indexes, is_current=True)
+        self.rows = list(rows)
+        self.own: list[Identifier] = []
+
+    def load_own(self, contact: Contact) -> None:
+        self.own = [] if contact._state.adding else list(contact.identifiers.all())
+
+    def find(self, claim: Claim, *, is_shared: bool) -> Identifier | None:
+        return next((row for row in self.rows if row.is_shared == is_shared and is_of(row, claim)), None)
+
+    def find_holder(self, claim: Claim) -> Identifier | None:
+        """The identifier that proves who holds this value; None for a shared, unknown or unreadable one."""
+        return None if claim.index is None or claim.is_role else self.find(claim, is_shared=False)
+
+    def is_shared(self, claim: Claim) -> bool:
+        return claim.is_role or (claim.index is not None and self.find(claim, is_shared=True) is not None)
+
+    def find_own(self, claim: Claim) -> Identifier | None:
+        """The contact's row for this value, current or not. Unreadable values are compared as typed."""
+        return next((row for row in self.own if is_of(row, claim) and row.value == claim.value), None)
+
+
+def is_of(row: Identifier, claim: Claim) -> bool:
+    index = None if row.index is None else bytes(row.index)
+    return (row.kind, row.connection_id, index) == (claim.kind, claim.connection_id, claim.index)
 
 
 def mark_shared(identifier: Identifier) -> None:
@@ -38,22 +59,31 @@ def mark_shared(identifier: Identifier) -> None:
     identifier.save(update_fields=["is_shared"])
 
 
-def retire_replaced(contact: Contact, claim: Claim) -> bool:
+def retire_replaced(holdings: Holdings, claim: Claim) -> bool:
     """A new e-mail or phone through the same attendee id is a rename: the old one may go to another person.
 
     Whether there was one.
     """
-    former = contact.identifiers.filter(kind=claim.kind, introduced_by=claim.introduced_by, is_current=True)
-    replaced = [identifier for identifier in former if identifier.value != claim.value]
+    replaced = [
+        row
+        for row in holdings.own
+        if (row.kind, row.introduced_by) == (claim.kind, claim.introduced_by)
+        and row.is_current
+        and row.value != claim.value
+    ]
     for identifier in replaced:
         identifier.is_current = False
         identifier.save(update_fields=["is_current"])
     return bool(replaced)
 
 
-def take(contact: Contact, claim: Claim) -> bool:
-    """Record a value that nobody holds for himself, or that the contact once gave up. Whether it is news."""
-    mine = find_own(contact, claim)
+def take(contact: Contact, claim: Claim, holdings: Holdings) -> tuple[bool, Identifier | None]:
+    """Record a value that nobody holds for himself, or that the contact once gave up.
+
+    Whether it is news, and the row where it is still to be created.
+    """
+    mine = holdings.find_own(claim)
+    is_new = mine is None
     if mine is None:
         mine = Identifier(
             contact=contact,
@@ -63,23 +93,11 @@ def take(contact: Contact, claim: Claim) -> bool:
             index=claim.index,
         )
     elif mine.is_current:
-        return False
-    mine.is_current, mine.is_shared, mine.introduced_by = True, is_shared(claim), claim.introduced_by
-    mine.save()
-    return True
-
-
-def find_own(contact: Contact, claim: Claim) -> Identifier | None:
-    """The contact's row for this value, current or not. Unreadable values have no index, and are compared as typed."""
-    rows = contact.identifiers.filter(kind=claim.kind, connection=claim.connection_id, index=claim.index)
-    return next((row for row in rows if row.value == claim.value), None)
-
-
-def is_shared(claim: Claim) -> bool:
-    same = Identifier.objects.filter(
-        kind=claim.kind, connection=claim.connection_id, index=claim.index, is_shared=True, is_current=True
-    )
-    return claim.is_role or (claim.index is not None and same.exists())
+        return False, None
+    mine.is_current, mine.is_shared, mine.introduced_by = True, holdings.is_shared(claim), claim.introduced_by
+    if not is_new:
+        mine.save()
+    return True, mine if is_new else None
 
 
 def list_values(contact: Contact, kind: Kind) -> list[str]:

@@ -10,7 +10,8 @@ from django.db.models import F, Q
 from simple_history.models import HistoricalRecords
 from uuid_utils.compat import uuid7
 
-from integrations.models import Connection, History, RecordedChange
+from integrations.models import Connection
+from integrations.models.provenance import record_changes
 from integrations.privacy.encryption import EncryptedTextField, show_unreadable
 
 
@@ -40,7 +41,7 @@ class Contact(models.Model):
     provenance = models.JSONField(default=dict, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
-    history = History(bases=[RecordedChange], excluded_fields=["name_words", "name_company"])
+    history = record_changes(excluded_fields=["name_words", "name_company"])
 
     class Meta:
         ordering: ClassVar = ["-id"]
@@ -75,7 +76,7 @@ class Identifier(models.Model):
     # The attendee id through which an e-mail or phone came: a new one through the same id takes its place.
     introduced_by = models.CharField(max_length=320, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
-    history = History(bases=[RecordedChange], excluded_fields=["index"])
+    history = record_changes(excluded_fields=["index"])
 
     class Meta:
         ordering: ClassVar = ["id"]
@@ -143,7 +144,7 @@ class ContactLink(models.Model):
     pushed_hash = models.CharField(max_length=64, blank=True, editable=False)
     pushed_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
-    history = HistoricalRecords(bases=[RecordedChange])
+    history = record_changes()
 
     class Meta:
         ordering: ClassVar = ["id"]

@@ -1,6 +1,6 @@
 """Bringing contacts to the CRMs: planned when a contact has changed, made from its state when the effect runs."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,10 +15,11 @@ from integrations import mappings
 from integrations.effects import Result, Skipped, Task, carries_out_together, plan
 from integrations.exceptions import ConflictError
 from integrations.models import Connection, FieldMapping
+from integrations.models.provenance import create_recorded
 from integrations.pairs import save_prepared
 from integrations.providers.base import Account
 from integrations.providers.crm import CrmContact
-from integrations.pushes import UNCHANGED, push
+from integrations.pushes import UNCHANGED, Pushed, push
 
 UPSERT = "contact.upsert"
 
@@ -82,8 +83,8 @@ class Batch:
         index = index_shared_mailbox(contact)
         return index is None or self.holders.setdefault(index, contact.pk) == contact.pk
 
-    def link(self, record: CrmContact, external_id: str) -> None:
-        link_contact(self.connection, record, external_id, as_of=self.contacts[record.key].updated_at)
+    def link(self, pushed: Sequence[Pushed[CrmContact]]) -> None:
+        link_contacts(self.connection, pushed, as_of={key: each.updated_at for key, each in self.contacts.items()})
 
 
 def find_holders(connection: Connection, contacts: Iterable[Contact]) -> dict[bytes, UUID]:
@@ -127,37 +128,50 @@ def read_values(contact: Contact, owner: str | None) -> dict[str, Any]:
     }
 
 
-def link_contact(connection: Connection, record: CrmContact, external_id: str, *, as_of: datetime) -> None:
-    """Remember the CRM's id and what was sent, which was the state `as_of` then: what has changed since goes out anew.
+def link_contacts(
+    connection: Connection, pushed: Sequence[Pushed[CrmContact]], *, as_of: Mapping[str, datetime]
+) -> None:
+    """Remember the CRM's ids and what was sent, which was the state `as_of` then: what has changed since goes out anew.
 
-    Raises ConflictError where another contact has that record.
+    Raises ConflictError where another contact has one of these records.
     """
-    contact_id = UUID(record.key)
-    other = ContactLink.objects.filter(connection=connection, external_id=external_id).exclude(contact=contact_id)
-    if other.exists():
-        raise one_record_for_two(connection)
-    pushed = {"pushed_hash": mappings.hash_values(record.values), "pushed_at": as_of}
-    same = ContactLink.objects.filter(connection=connection, contact=contact_id, external_id=external_id)
-    if same.update(**pushed):
-        return
-    ContactLink.objects.update_or_create(
-        connection=connection, contact_id=contact_id, defaults={**pushed, "external_id": external_id}
+    links = ContactLink.objects.filter(connection=connection)
+    holders = dict(
+        links.filter(external_id__in=[each.external_id for each in pushed]).values_list("external_id", "contact")
     )
-    for notify in _first_links:
-        notify(connection, contact_id)
+    if any(holders.get(each.external_id, each.key) != each.key for each in pushed):
+        raise one_record_for_two(connection)
+    known = {link.contact_id: link for link in links.filter(contact__in=[each.key for each in pushed])}
+    type Linked = list[tuple[ContactLink, Pushed[CrmContact]]]
+    same: Linked = []
+    moved: Linked = []
+    new: Linked = []
+    for each in pushed:
+        link = known.get(each.key) or ContactLink(connection=connection, contact_id=each.key)
+        kind = new if link._state.adding else same if link.external_id == each.external_id else moved
+        link.external_id, link.pushed_hash = each.external_id, mappings.hash_values(each.record.values)
+        link.pushed_at = as_of[each.record.key]
+        kind.append((link, each))
+    ContactLink.objects.bulk_update([link for link, _ in same], ["pushed_hash", "pushed_at"])
+    for link, _ in moved:
+        link.save()
+    create_recorded([link for link, _ in new], [each.delivery_id for _, each in new])
+    if first := [each for _, each in (*moved, *new)]:
+        for notify in _first_links:
+            notify(connection, first)
 
 
 def one_record_for_two(connection: Connection) -> ConflictError:
     return ConflictError(f"{connection} has one record for two contacts here: merge them, then replay this.")
 
 
-type Notify = Callable[[Connection, UUID], None]
+type Notify = Callable[[Connection, Sequence[Pushed[CrmContact]]], None]
 
 _first_links: list[Notify] = []
 
 
 def on_first_link(notify: Notify) -> Notify:
-    """Call the function, in the transaction of the link, for each contact that gets a record at a CRM."""
+    """Call the function, in the transaction of the links, for the contacts that get a record at a CRM."""
     _first_links.append(notify)
     return notify
 

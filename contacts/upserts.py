@@ -12,12 +12,13 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from contacts.claims import Claim, Claims, Kind, Person, Source, index_name_and_company, list_indexes, read_claims
-from contacts.identifiers import find_holder, lock_indexes, mark_shared, retire_replaced, take
+from contacts.identifiers import Holdings, lock_indexes, mark_shared, retire_replaced, take
 from contacts.matching import has_clearly_different_given_name, is_compatible_name
-from contacts.models import CandidatePair, Contact
+from contacts.models import CandidatePair, Contact, Identifier
 from contacts.normalisation import split_words
 from contacts.owners import take_turn
 from integrations.exceptions import TransientError
+from integrations.models.provenance import create_recorded, current_delivery
 from integrations.privacy import blind_index
 
 Reason = CandidatePair.Reason
@@ -52,18 +53,22 @@ def upsert_claimed(person: Person, claims: Claims, source: Source) -> Contact:
 
 
 def upsert_once(person: Person, claims: Claims, source: Source) -> Contact:
-    contact, pairs = find_contact(person, claims)
+    holdings = Holdings(claims.values())
+    contact, pairs = find_contact(person, claims, holdings)
     contact = contact or Contact(lead_source=source.lead_source)
     before = read_state(contact)
     apply_fields(contact, person, source)
     contact.lead_score = max(contact.lead_score, person.lead_score)
     contact.owner = contact.owner or take_turn(timezone.now())
     timely = [claim for claim in claims.values() if is_timely(contact, claim, source)]
+    holdings.load_own(contact)
     save_changed(contact, before)
-    attached = [attach(contact, claim) for claim in timely]
-    if before and any(is_news for is_news, _ in attached):
+    attached = [attach(contact, claim, holdings) for claim in timely]
+    new = [row for _, row, _ in attached if row]
+    create_recorded(new, [current_delivery.get()] * len(new))
+    if before and any(is_news for is_news, *_ in attached):
         Contact.objects.filter(pk=contact.pk).update(updated_at=timezone.now())
-    for other, reason in chain(pairs, *(found for _, found in attached)):
+    for other, reason in chain(pairs, *(found for *_, found in attached)):
         open_pair(contact, other, reason)
     return contact
 
@@ -71,16 +76,16 @@ def upsert_once(person: Person, claims: Claims, source: Source) -> Contact:
 # --- Who it is -------------------------------------------------------------------------------------------------------
 
 
-def find_contact(person: Person, claims: Claims) -> tuple[Contact | None, Pairs]:
+def find_contact(person: Person, claims: Claims, holdings: Holdings) -> tuple[Contact | None, Pairs]:
     """The matching contact, locked, and those that only may be the same person."""
-    if holder := find_holder(claims[Kind.ATTENDEE_ID]):
+    if holder := holdings.find_holder(claims[Kind.ATTENDEE_ID]):
         return lock(holder.contact), []
-    if (email := claims.get(Kind.EMAIL)) and (holder := find_holder(email)):
+    if (email := claims.get(Kind.EMAIL)) and (holder := holdings.find_holder(email)):
         if not has_clearly_different_given_name(person.full_name, holder.contact.full_name):
             return lock(holder.contact), []
         mark_shared(holder)
     phone = claims.get(Kind.PHONE)
-    holder = find_holder(phone) if phone else None
+    holder = holdings.find_holder(phone) if phone else None
     if holder and is_compatible_name(person.full_name, holder.contact.full_name):
         return lock(holder.contact), []
     pairs: Pairs = []
@@ -161,23 +166,27 @@ def index_names(contact: Contact) -> None:
     contact.name_company = index_name_and_company(contact.full_name, contact.company)
 
 
-def attach(contact: Contact, claim: Claim) -> tuple[bool, Pairs]:
+type Attached = tuple[bool, Identifier | None, Pairs]
+
+
+def attach(contact: Contact, claim: Claim, holdings: Holdings) -> Attached:
     """Give the contact an identifier, unless another contact holds it: then it stays there, and the pair is for review.
 
-    A phone of two people with clearly different names is shared by both. Returns whether that was news, and the pairs.
+    A phone of two people with clearly different names is shared by both. Returns whether that was news, the row that
+    is still to be created, and the pairs.
     """
-    is_news = retire_replaced(contact, claim) if claim.introduced_by else False
-    holder = find_holder(claim)
-    if holder is None:
-        return take(contact, claim) or is_news, []
-    if holder.contact_id == contact.pk:
-        return is_news, []
-    if claim.kind != Kind.PHONE:
-        return is_news, [(holder.contact, Reason.EMAIL_HELD)]
-    if not has_clearly_different_given_name(contact.full_name, holder.contact.full_name):
-        return is_news, [(holder.contact, Reason.PHONE_HELD)]
-    mark_shared(holder)
-    return take(contact, claim) or is_news, []
+    is_news = retire_replaced(holdings, claim) if claim.introduced_by else False
+    holder = holdings.find_holder(claim)
+    if holder and holder.contact_id == contact.pk:
+        return is_news, None, []
+    if holder and claim.kind != Kind.PHONE:
+        return is_news, None, [(holder.contact, Reason.EMAIL_HELD)]
+    if holder and not has_clearly_different_given_name(contact.full_name, holder.contact.full_name):
+        return is_news, None, [(holder.contact, Reason.PHONE_HELD)]
+    if holder:
+        mark_shared(holder)
+    is_taken, new = take(contact, claim, holdings)
+    return is_taken or is_news, new, []
 
 
 def open_pair(contact: Contact, other: Contact, reason: CandidatePair.Reason) -> None:

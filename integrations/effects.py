@@ -41,6 +41,8 @@ class Task:
     connection: Connection
     account: Account
     is_repeat: bool
+    # The delivery that led to it.
+    delivery_id: UUID | None = None
 
     @property
     def subject_id(self) -> str:
@@ -54,6 +56,17 @@ class Done:
 
     external_id: str = ""
     record: Callable[[], None] = field(default=lambda: None)
+
+
+@dataclass(frozen=True, slots=True)
+class Together[Item]:
+    """A `record` for the effects of one batch: `write` takes the items of all of them at once."""
+
+    write: Callable[[Sequence[Item]], None]
+    item: Item
+
+    def __call__(self) -> None:
+        self.write([self.item])
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +126,15 @@ def find_kind(name: str) -> Kind:
         return _kinds[name]
     except KeyError:
         raise SetupError(f"This version knows no effect of the kind {name}.") from None
+
+
+def is_batched(kind: str) -> bool:
+    return kind in _kinds and _kinds[kind].is_batched
+
+
+def is_findable(kind: str) -> bool:
+    """Whether a try whose answer was lost may be repeated. A kind that this version does not know never ran here."""
+    return kind not in _kinds or _kinds[kind].is_findable
 
 
 # --- Planning ---------------------------------------------------------------------------------------------------------

@@ -39,6 +39,12 @@ def list_crms(calendar_id: int) -> list[Connection]:
     return list(paired.exclude(status=Connection.Status.DISABLED).order_by("id"))
 
 
+def find_connection(provider: str) -> Connection | None:
+    """The way to a provider that is in no pair, such as Zoom: the first connection that is not disabled."""
+    enabled = Connection.objects.filter(provider=provider).exclude(status=Connection.Status.DISABLED)
+    return enabled.order_by("id").first()
+
+
 def save_prepared[T](connection: Connection, save: Callable[[], T]) -> T:
     """Save records at a CRM that has what they need, also where somebody has deleted it there meanwhile."""
     is_fresh = ensure_prepared(connection)

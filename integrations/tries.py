@@ -5,21 +5,21 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.db import connection as database
 from django.db import transaction
-from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from integrations import effects, http
 from integrations.calls import Loan, lend, lend_anew
-from integrations.effects import Done, Result, Skipped, Task
+from integrations.effects import Done, Result, Skipped, Task, Together
 from integrations.exceptions import (
     LeaseLostError,
     LostAnswerError,
@@ -125,8 +125,7 @@ def find_first(connection: Connection) -> QuerySet[Effect]:
 
 
 def batch_size(provider: Provider, kind: str) -> int:
-    is_batched = kind in effects._kinds and effects._kinds[kind].is_batched
-    return provider.batch_size if is_batched and isinstance(provider, Crm) else 1
+    return provider.batch_size if effects.is_batched(kind) and isinstance(provider, Crm) else 1
 
 
 def recover(connection: Connection) -> None:
@@ -143,9 +142,7 @@ def recover(connection: Connection) -> None:
         Attempt.objects.filter(effect__in=kinds, outcome=Attempt.Outcome.RUNNING).update(
             outcome=Attempt.Outcome.ABANDONED, finished_at=now
         )
-        unknown = [
-            key for key, kind in kinds.items() if kind in effects._kinds and not effects._kinds[kind].is_findable
-        ]
+        unknown = [key for key, kind in kinds.items() if not effects.is_findable(kind)]
         Effect.objects.filter(pk__in=kinds).update(status=Status.RETRYING, due_at=now, lease_token=None)
         Effect.objects.filter(pk__in=unknown).update(
             status=Status.WAITING, due_at=None, cause=Cause.UNKNOWN_OUTCOME, error=UNKNOWN
@@ -234,44 +231,54 @@ def make_task(connection: Connection, account: Account, effect: Effect, *, is_re
         connection=connection,
         account=account,
         is_repeat=is_repeat or effect.attempts > 1,
+        delivery_id=effect.delivery_id,
     )
 
 
-type Settled = Sequence[tuple[Claim, Result | Exception]]
+type Claimed = tuple[Claim, Done | Skipped]
 
 
-def settle_all(settled: Settled) -> list[tuple[Claim, Exception]]:
+def settle_all(results: Sequence[tuple[Claim, Result | Exception]]) -> list[tuple[Claim, Exception]]:
     """Write down what came back: all that is well in one transaction or, where that fails, one by one.
 
     Returns the failures. One at fault never holds back the others of its batch.
     """
-    well = [(claim, result) for claim, result in settled if isinstance(result, Done | Skipped)]
-    rest = settled
-    if len(well) > 1:
-        try:
-            run_race(partial(write_all, well))
-            rest = [(claim, result) for claim, result in settled if isinstance(result, Exception)]
-        except Exception:
-            logger.warning("batch settled one by one", exc_info=True)
-    failures: list[tuple[Claim, Exception]] = []
-    for claim, result in rest:
-        try:
-            settle(claim, result)
-        except Exception as error:
-            failures.append((claim, error))
+    well = [(claim, result) for claim, result in results if not isinstance(result, Exception)]
+    failures = [(claim, result) for claim, result in results if isinstance(result, Exception)]
+    try:
+        settle(well)
+    except Exception as error:
+        if len(well) == 1:
+            return [*failures, (well[0][0], error)]
+        logger.warning("batch settled one by one", exc_info=True)
+        for each in well:
+            failures += settle_all([each])
     return failures
 
 
-def write_all(settled: Sequence[tuple[Claim, Done | Skipped]]) -> None:
-    for claim, result in settled:
-        if isinstance(result, Done):
-            with caused_by(claim.effect.delivery_id):
-                result.record()
-    mark_all(settled)
+def settle(claimed: Sequence[Claimed]) -> None:
+    """Write down what came back, and that the effects are done, in one transaction."""
+    if claimed:
+        run_race(partial(write_down, claimed))
 
 
-# The same as `mark` does for one.
-MARK_ALL = """
+def write_down(claimed: Sequence[Claimed]) -> None:
+    """What the effects of a batch write together is written once for all of them."""
+    shared: dict[Callable[..., None], list[Any]] = {}
+    for claim, result in claimed:
+        match result:
+            case Done(record=Together() as together):
+                shared.setdefault(together.write, []).append(together.item)
+            case Done():
+                with caused_by(claim.effect.delivery_id):
+                    result.record()
+    for write, items in shared.items():
+        write(items)
+    mark(claimed)
+
+
+# A state that has changed since it was read is due again. Nothing is written without the lease.
+MARK = """
 UPDATE integrations_effect AS effect
 SET status = CASE WHEN has_moved THEN 'pending' ELSE given.status END,
     finished_at = CASE WHEN has_moved THEN NULL ELSE %(now)s END,
@@ -286,20 +293,20 @@ WHERE effect.id = given.id AND effect.lease_token = %(token)s
 """.replace("has_moved", "effect.is_state AND effect.revision > effect.tried_revision")
 
 
-def mark_all(settled: Sequence[tuple[Claim, Done | Skipped]]) -> None:
-    """Close effects that were claimed together, in two statements."""
-    now, first = timezone.now(), settled[0][0]
+def mark(claimed: Sequence[Claimed]) -> None:
+    """Close effects that were claimed together, and their attempts."""
+    now, first = timezone.now(), claimed[0][0]
     values: dict[str, Any] = {
         "now": now,
         "token": first.effect.lease_token,
-        "ids": [claim.effect.pk for claim, _ in settled],
-        "statuses": [str(status_after(claim, result)) for claim, result in settled],
-        "external_ids": [each.external_id[:255] if isinstance(each, Done) else None for _, each in settled],
-        "reasons": [None if isinstance(each, Done) else each.reason[:ERROR_LENGTH] for _, each in settled],
+        "ids": [claim.effect.pk for claim, _ in claimed],
+        "statuses": [str(status_after(claim, result)) for claim, result in claimed],
+        "external_ids": [each.external_id[:255] if isinstance(each, Done) else None for _, each in claimed],
+        "reasons": [None if isinstance(each, Done) else each.reason[:ERROR_LENGTH] for _, each in claimed],
     }
     with database.cursor() as cursor:
-        cursor.execute(MARK_ALL, values)
-    tried = Attempt.objects.filter(pk__in=[claim.attempt.pk for claim, _ in settled])
+        cursor.execute(MARK, values)
+    tried = Attempt.objects.filter(pk__in=[claim.attempt.pk for claim, _ in claimed])
     tried.filter(outcome=Attempt.Outcome.RUNNING).update(
         calls=first.attempt.calls, outcome=Attempt.Outcome.SUCCEEDED, finished_at=now
     )
@@ -310,42 +317,6 @@ def status_after(claim: Claim, result: Done | Skipped) -> Status:
     return Status.SUCCEEDED if isinstance(result, Done) or claim.effect.external_id else Status.SUPPRESSED
 
 
-def settle(claim: Claim, result: Result | Exception) -> None:
-    """Write down what came back, and that the effect is done, in one transaction. Raises what is a failure."""
-    if isinstance(result, Exception):
-        raise result
-    with caused_by(claim.effect.delivery_id):
-        run_race(partial(write_down, claim, result))
-
-
-def write_down(claim: Claim, result: Done | Skipped) -> None:
-    if isinstance(result, Done):
-        result.record()
-        mark(claim, Status.SUCCEEDED, external_id=result.external_id[:255])
-    else:
-        mark(claim, status_after(claim, result), close_reason=result.reason[:ERROR_LENGTH])
-
-
-def mark(claim: Claim, status: Status, **fields: str) -> None:
-    """Close the effect; a state that has changed since it was read makes it due again. Nothing without the lease."""
-    now = timezone.now()
-    has_moved = Q(is_state=True, revision__gt=F("tried_revision"))
-    held = Effect.objects.filter(pk=claim.effect.pk, lease_token=claim.effect.lease_token)
-    held.update(
-        status=Case(When(has_moved, then=Value(Status.PENDING)), default=Value(status)),
-        finished_at=Case(When(has_moved, then=None), default=Value(now)),
-        due_at=Case(When(has_moved, then=Value(now)), default=None),
-        free_attempts=Case(When(has_moved, then=F("attempts")), default=F("free_attempts")),
-        cause="",
-        error="",
-        fingerprint="",
-        lease_token=None,
-        lease_expires_at=None,
-        **fields,
-    )
-    close_attempt(claim, outcome=Attempt.Outcome.SUCCEEDED, finished_at=now)
-
-
 def close_attempt(claim: Claim, **fields: object) -> None:
     still_open = Attempt.objects.filter(pk=claim.attempt.pk, outcome=Attempt.Outcome.RUNNING)
     still_open.update(calls=claim.attempt.calls, **fields)
@@ -354,17 +325,16 @@ def close_attempt(claim: Claim, **fields: object) -> None:
 def record_failure(connection: Connection, claim: Claim, error: Exception, *, is_held: bool) -> None:
     """Close the attempt, and say when the effect is tried again, what it waits for, or that it is a dead letter."""
     now, effect, failure = timezone.now(), claim.effect, explain(error)
-    message = failure.message[:ERROR_LENGTH]
-    cause, is_free = failure.cause, is_held or isinstance(error, FREE)
+    cause, message = failure.cause, failure.message[:ERROR_LENGTH]
+    is_free = is_held or isinstance(error, FREE)
     delay_s = next_delay(max(1, effect.attempts - effect.free_attempts), cause, retry_after_s=failure.retry_after_s)
-    if isinstance(error, LostAnswerError) and not effects.find_kind(effect.kind).is_findable:
+    status = Status.DEAD if delay_s is None else Status.RETRYING
+    if isinstance(error, LostAnswerError) and not effects.is_findable(effect.kind):
         status, cause, message, delay_s = Status.WAITING, Cause.UNKNOWN_OUTCOME, UNKNOWN, None
     elif is_held and isinstance(error, NOT_NOW):
         status, delay_s = Status.WAITING, 0.0
     elif isinstance(error, RateLimitedError):
         status, delay_s = Status.RETRYING, failure.retry_after_s or PAUSE_S
-    else:
-        status = Status.DEAD if delay_s is None else Status.RETRYING
     with transaction.atomic():
         close_attempt(
             claim,
@@ -374,30 +344,22 @@ def record_failure(connection: Connection, claim: Claim, error: Exception, *, is
             trace=failure.trace,
             finished_at=now,
         )
-        Effect.objects.filter(pk=effect.pk, lease_token=effect.lease_token).update(
-            status=status_or_due_again(status),
+        mine = Effect.objects.filter(pk=effect.pk, lease_token=effect.lease_token)
+        mine.update(
+            status=status,
             cause=cause,
             error=message,
             fingerprint=fingerprint(connection.provider, cause, message),
             free_attempts=F("free_attempts") + int(is_free),
-            due_at=now if delay_s is None and status == Status.DEAD else due_after(now, delay_s),
+            due_at=None if delay_s is None else now + timedelta(seconds=delay_s),
             finished_at=now if status == Status.DEAD else None,
-            lease_token=None,
-            lease_expires_at=None,
         )
+        if status == Status.DEAD:
+            # A state that can't be accepted may have been mended since it was read: then it is tried once more.
+            mended = mine.filter(is_state=True, revision__gt=F("tried_revision"))
+            mended.update(status=Status.PENDING, due_at=now, finished_at=None)
+        mine.update(lease_token=None, lease_expires_at=None)
     logger.warning(
         "effect failed",
         extra={"effect_id": str(effect.pk), "kind": effect.kind, "cause": cause, "retry_in_s": delay_s},
     )
-
-
-def due_after(now: datetime, delay_s: float | None) -> datetime | None:
-    return None if delay_s is None else now + timedelta(seconds=delay_s)
-
-
-def status_or_due_again(status: Status) -> Case | Status:
-    """A state that can't be accepted may have been mended since it was read: then it is tried once more."""
-    if status != Status.DEAD:
-        return status
-    has_moved = Q(is_state=True, revision__gt=F("tried_revision"))
-    return Case(When(has_moved, then=Value(Status.PENDING)), default=Value(status))

@@ -14,7 +14,7 @@ from bookings.models import Meeting, Payment, Price
 from bookings.payments import Told, find_price, find_told, lock_meetings, payments_of, settle
 from integrations.effects import Done, Result, Skipped, Task, carries_out, plan
 from integrations.exceptions import PermanentError
-from integrations.models import Connection
+from integrations.pairs import find_connection
 from integrations.providers.stripe import client as stripe
 
 CREATE, EXPIRE, REFUND = "checkout.create", "checkout.expire", "refund.create"
@@ -32,7 +32,7 @@ def follow(meeting: Meeting) -> None:
     price = find_price(meeting)
     # An occurrence that was changed by itself was sold with its series.
     is_free = price is None or meeting.series_id or payments_of(meeting).exists()
-    if not is_free and (account := find_stripe()):
+    if not is_free and (account := find_connection("stripe")):
         plan(CREATE, connection_id=account.pk, subject=subject, key=f"{CREATE}:{meeting.pk}")
 
 
@@ -49,11 +49,6 @@ def undo(payment: Payment, price: Price | None) -> None:
             return
     subject = f"meeting:{payment.meeting_id}"
     plan(kind, connection_id=payment.connection_id, subject=subject, key=f"{kind}:{payment.pk}")
-
-
-def find_stripe() -> Connection | None:
-    found = Connection.objects.filter(provider="stripe").exclude(status=Connection.Status.DISABLED)
-    return found.order_by("id").first()
 
 
 @carries_out(CREATE)

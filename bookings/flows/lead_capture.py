@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from bookings.models import Attendance, Meeting
 from integrations.effects import Done, Result, Skipped, Task, carries_out, plan
-from integrations.models import Connection
+from integrations.pairs import find_connection
 from integrations.providers.slack import client as slack
 
 MESSAGE = "slack.message"
@@ -25,13 +25,9 @@ def follow(meeting: Meeting) -> None:
     if meeting.status == Meeting.Status.CANCELLED or meeting.series_id:
         return
     is_high = meeting.attendances.filter(lead_score__gte=HIGH_SCORE).exists()
-    if is_high and (channel := find_slack()):
+    if is_high and (channel := find_connection("slack")):
         subject = f"meeting:{meeting.pk}"
         plan(MESSAGE, connection_id=channel.pk, subject=subject, key=f"{MESSAGE}:high_score:{meeting.pk}")
-
-
-def find_slack() -> Connection | None:
-    return Connection.objects.filter(provider="slack").exclude(status=Connection.Status.DISABLED).order_by("id").first()
 
 
 @carries_out(MESSAGE, is_findable=False)

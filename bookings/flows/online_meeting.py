@@ -20,7 +20,8 @@ from bookings.models import Attendance, Invitation, Meeting, MeetingLink
 from integrations import mappings
 from integrations.effects import OPEN, Done, Result, Skipped, Task, carries_out, plan
 from integrations.exceptions import MissingError, PermanentError
-from integrations.models import Connection, Effect
+from integrations.models import Effect
+from integrations.pairs import find_connection
 from integrations.providers.zoom import client as zoom
 
 MEETING, REGISTRANT = "zoom.meeting", "zoom.registrant"
@@ -29,7 +30,7 @@ MEETING, REGISTRANT = "zoom.meeting", "zoom.registrant"
 def follow(meeting: Meeting) -> None:
     """Bring the Zoom meeting and the invitations to where the booking is."""
     link = find_link(meeting)
-    account = link.connection if link else find_zoom()
+    account = link.connection if link else find_connection("zoom")
     if account is None:
         return
     subject = f"meeting:{meeting.pk}"
@@ -48,10 +49,6 @@ def is_under_way(connection_id: int, kind: str, subject: str) -> bool:
 
 def find_link(meeting: Meeting) -> MeetingLink | None:
     return MeetingLink.objects.select_related("connection").filter(meeting=meeting, connection__provider="zoom").first()
-
-
-def find_zoom() -> Connection | None:
-    return Connection.objects.filter(provider="zoom").exclude(status=Connection.Status.DISABLED).order_by("id").first()
 
 
 def read_capacity(meeting: Meeting) -> int:

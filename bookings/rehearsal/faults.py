@@ -11,6 +11,7 @@ from bookings.rehearsal.stage import CaseFailedError, Stage
 from integrations import effects
 from integrations.jobs import change_status
 from integrations.models import Attempt, Connection, Effect
+from integrations.pairs import find_connection
 from integrations.retries import Cause
 
 # Sure to happen, until it has been met once: then the other side is well again.
@@ -59,9 +60,8 @@ def meet_fault(stage: Stage, *, is_settled: bool = True, sparing: str = "", **kn
 
 def faulty(stage: Stage) -> list[Connection]:
     """Those that a booking leads to a call of: calendar.live takes the money itself, so that Stripe is not asked."""
-    mailers = Connection.objects.filter(provider="email").exclude(status=Connection.Status.DISABLED)
-    others = [each for each in stage.others if each.provider != "stripe"]
-    return [*others, *mailers[:1]] if stage.find("zoom") else others
+    others, mailer = [each for each in stage.others if each.provider != "stripe"], find_connection("email")
+    return [*others, mailer] if mailer and stage.find("zoom") else others
 
 
 @contextmanager

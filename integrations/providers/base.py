@@ -63,7 +63,8 @@ class Rate:
 class Provider:
     """Base of all providers.
 
-    Override `test`; for one with `oauth` also `identify`; for one that sends webhooks also `verify`, the `read_…` and `parse`, and set `signature_header`.
+    Override `test`; for one with `oauth` also `identify`; for one that sends webhooks also `verify`, the `read_…` and
+    `parse`, and set `signature_header`.
     """
 
     key: ClassVar[str]

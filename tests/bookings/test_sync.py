@@ -12,7 +12,7 @@ from django.utils import timezone
 from bookings.models import Meeting, MeetingLink
 from bookings.sync import UPSERT, plan_meeting, push_meetings
 from contacts.models import Contact, ContactLink
-from contacts.sync import link_contact
+from contacts.sync import link_contacts
 from integrations.connections import account_of
 from integrations.effects import Task
 from integrations.events import Origin, RecordDeleted, RecordKind, dispatch
@@ -20,6 +20,7 @@ from integrations.models import Connection, Effect
 from integrations.providers import get_provider
 from integrations.providers.base import Rate
 from integrations.providers.crm import CrmContact
+from integrations.pushes import Pushed
 from tests.bookings.flows.fakes import World, outside_world
 from tests.bookings.flows.playing import (
     let_time_pass,
@@ -189,7 +190,7 @@ def test_a_meeting_that_is_being_sent_when_its_contact_gets_a_record_is_sent_aga
     running = Effect.objects.filter(kind=UPSERT)
     running.update(status="running", tried_revision=1)
     contact = Contact.objects.get()
-    link_contact(crm, CrmContact(str(contact.pk), {}), "101", as_of=contact.updated_at)
+    link_contacts(crm, [Pushed(CrmContact(str(contact.pk), {}), "101")], as_of={str(contact.pk): contact.updated_at})
     effect = running.get()
     assert effect.revision > effect.tried_revision
 
@@ -198,7 +199,7 @@ def test_a_contact_brings_no_meeting_that_never_went_there(crm: Connection) -> N
     tell(attendees=people("ann"), **PLAIN)
     Effect.objects.filter(kind=UPSERT).delete()
     contact = Contact.objects.get()
-    link_contact(crm, CrmContact(str(contact.pk), {}), "101", as_of=contact.updated_at)
+    link_contacts(crm, [Pushed(CrmContact(str(contact.pk), {}), "101")], as_of={str(contact.pk): contact.updated_at})
     assert list_effects(UPSERT) == []
 
 
