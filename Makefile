@@ -7,7 +7,7 @@ SANDBOX_PORT ?= 8001
 export PORT SANDBOX_PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast lint format types layers migrations deploy-check bench-intake bench-sync lock clean
+.PHONY: help install run test test-fast test-contracts lint format types layers migrations deploy-check bench-intake bench-sync lock clean
 
 help:  ## Show the targets.
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,13 +27,18 @@ install: $(VENV)/run.stamp  ## Make .venv with the locked dependencies.
 run: $(VENV)/run.stamp  ## Start web, worker and sandbox, with demo data. Ctrl-C stops all.
 	@$(PY) manage.py run
 
+CONTRACTS := tests/integrations/providers tests/integrations/sandbox
+
 # What starts processes mostly waits for them, so three at a time keep two cores busy.
 test: lint types layers migrations deploy-check  ## Run every check and every test.
 	$(PY) -m pytest -q -n 2 -m "not slow and not browser" --cov --cov-report=
 	$(PY) -m pytest -q -n 3 --dist worksteal -m "slow or browser" --cov --cov-append --cov-report=term:skip-covered
 
-test-fast: $(VENV)/dev.stamp  ## Run the tests that take less than a second each, on two cores.
-	$(PY) -m pytest -q -n 2 -m "not slow and not browser"
+test-fast: $(VENV)/dev.stamp  ## Run what serves while you work: not the slow ones, nor the adapters' and the sandbox's.
+	$(PY) -m pytest -q -n 2 -m "not slow and not browser" $(CONTRACTS:%=--ignore=%)
+
+test-contracts: $(VENV)/dev.stamp  ## Hold the adapters and the sandbox to the providers' specifications.
+	$(PY) -m pytest -q -n 2 -m "not slow" $(CONTRACTS)
 
 lint: $(VENV)/dev.stamp  ## ruff: lint and format.
 	$(PY) -m ruff check .
