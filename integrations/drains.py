@@ -27,25 +27,16 @@ from django.db.models import F, Min, Q
 from django.utils import timezone
 
 from integrations import effects
+from integrations.claims import Claim, batch_size, claim_next, find_due, find_first, recover
 from integrations.connections import ask_for_authorisation
 from integrations.exceptions import OutageError, RateLimitedError, ReauthoriseError, TokenOutageError
 from integrations.holds import DUE, release, set_aside
 from integrations.models import Connection, Drain, Effect
+from integrations.outcomes import PAUSE_S, record_failure
 from integrations.providers import get_provider
 from integrations.providers.base import Provider
 from integrations.retries import RETRY_AFTER_MAX_S, Cause
-from integrations.tries import (
-    PAUSE_S,
-    Claim,
-    Report,
-    batch_size,
-    carry_out,
-    claim_next,
-    find_due,
-    find_first,
-    record_failure,
-    recover,
-)
+from integrations.tries import Report, carry_out
 
 logger = logging.getLogger(__name__)
 

@@ -7,10 +7,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from integrations.admin.formats import format_utc, link_to, name_provider, relate
+from integrations.claims import IN_ORDER
 from integrations.effects import is_unknown, may_replay
 from integrations.models import Connection, Drain, Effect
 from integrations.retries import Cause
-from integrations.tries import IN_ORDER
 
 Status = Effect.Status
 CLOSED = {
