@@ -25,6 +25,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             "title": "Operations",
             "separator": True,
             "items": [
+                link("Alerts", "notifications_active", "integrations.alert"),
                 link("Deliveries", "move_to_inbox", "integrations.delivery") | {"active": is_on_deliveries},
                 link("Effects", "outbox", "integrations.effect"),
                 {

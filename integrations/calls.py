@@ -12,6 +12,9 @@ from integrations.providers import get_provider
 from integrations.providers.base import Account
 from integrations.refreshes import WAIT_S, refresh
 
+# Credentials that call a provider without a token.
+KEYS = ("api_key", "bot_token", "webhook_url")
+
 
 @dataclass(frozen=True, slots=True)
 class Loan:
@@ -50,8 +53,15 @@ def check_connection(connection: Connection) -> str:
 
 
 def lend(connection: Connection, *, wait_s: float = WAIT_S) -> Loan:
-    """Refreshed first where the token is about to run out. Raises GrantError or TokenOutageError where it has."""
+    """Refreshed first where the token is about to run out. Raises GrantError or TokenOutageError where it has.
+
+    Raises ReauthoriseError, which is noted on the connection, where it is to be authorised in the browser and is not:
+    what is to go out waits for that.
+    """
     token = read_or_make(connection)
+    if is_unauthorised(connection, token):
+        ask_for_authorisation(connection)
+        raise ReauthoriseError(f"{connection} is not authorised: authorise it.")
     if token is not None and tokens.is_stale(token) and oauth.can_refresh(token.connection, token):
         try:
             refresh(connection.pk, seen_generation=token.generation, wait_s=wait_s)
@@ -88,6 +98,15 @@ def read_or_make(connection: Connection) -> Token | None:
         return None
     tokens.save_empty_token(empty)
     return tokens.read_token(connection.pk)
+
+
+def is_unauthorised(connection: Connection, token: Token | None) -> bool:
+    """Whether an application is known over there, and neither a token nor a key to call with."""
+    if get_provider(connection.provider).oauth is None or not connection.credentials.get("client_id"):
+        return False
+    if any(connection.credentials.get(name) for name in KEYS):
+        return False
+    return token is None or not (token.access_token or oauth.can_refresh(connection, token))
 
 
 def count_refusal(connection: Connection) -> None:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from integrations.endpoints import mark_changed
 from integrations.exceptions import SetupError
 from integrations.models import Connection, Delivery, Token
-from integrations.providers import get_provider
+from integrations.providers import PROVIDERS, get_provider
 from integrations.providers.base import Account
 from integrations.providers.oauth import Grant
 from integrations.tokens import forget_token, read_token, store_grant
@@ -19,7 +19,9 @@ from integrations.webhook_secrets import add_secret
 
 logger = logging.getLogger(__name__)
 
-CREDENTIALS = ("client_id", "client_secret", "api_key", "bot_token", "webhook_url")
+# What Keepsync is known as, as an application, at a provider that it is authorised at in the browser.
+CLIENT = ("client_id", "client_secret")
+CREDENTIALS = (*CLIENT, "api_key", "bot_token", "webhook_url")
 # What becomes the connection's token; `expires_in` are seconds from now on.
 TOKEN = ("access_token", "refresh_token", "expires_in")
 OPTIONS = (
@@ -54,6 +56,12 @@ ASKED_OPTIONS = {
 
 def asked_credentials(provider: str) -> tuple[str, ...]:
     return ASKED_CREDENTIALS.get(provider, ("access_token",))
+
+
+def client_credentials(provider: str) -> tuple[str, ...]:
+    """The same for what it is known as there. Empty for one that is called with a key."""
+    known = PROVIDERS.get(provider)
+    return CLIENT if known and known.oauth else ()
 
 
 def asked_options(provider: str) -> tuple[str, ...]:
@@ -118,22 +126,23 @@ def read_given_grant(given: Mapping[str, str]) -> Grant | None:
 def set_credentials(connection: Connection, values: Mapping[str, str]) -> None:
     """Put credentials that a person gives in the place of those given before: what is left empty is forgotten.
 
-    What a person is not asked for (a client's id and secret) stays. With an access token may come its `refresh_token`
-    and `expires_in`. Raises SetupError where nothing is given, or something that this provider does not take.
+    A client's id and secret are kept where they are left empty; where nothing but them is given, the token stays too.
+    With an access token may come its `refresh_token` and `expires_in`. Raises SetupError where nothing is given, or
+    something that this provider does not take.
     """
-    asked, given = asked_credentials(connection.provider), {name: value for name, value in values.items() if value}
-    taken = {*asked, *(TOKEN if "access_token" in asked else ())}
-    if not given or given.keys() - taken:
-        raise SetupError(f"{connection} takes {' or '.join(asked) or 'no credentials'}: give that.")
-    grant = read_given_grant(given)
+    asked, client = asked_credentials(connection.provider), client_credentials(connection.provider)
+    given = {name: value for name, value in values.items() if value}
+    if not given or given.keys() - {*asked, *client, *(TOKEN if "access_token" in asked else ())}:
+        raise SetupError(f"{connection} takes {' or '.join((*asked, *client)) or 'no credentials'}: give that.")
+    grant, has_more = read_given_grant(given), bool(given.keys() - set(client))
     with transaction.atomic():
         latest = Connection.objects.select_for_update().get(pk=connection.pk)
-        kept = {name: value for name, value in latest.credentials.items() if name not in asked}
+        kept = {name: value for name, value in latest.credentials.items() if not has_more or name not in asked}
         latest.credentials = {**kept, **{name: value for name, value in given.items() if name not in TOKEN}}
         latest.save(update_fields=["credentials", "updated_at"])
         if grant:
             store_grant(connection, grant)
-        else:
+        elif has_more:
             forget_token(connection)
     connection.credentials = latest.credentials
 

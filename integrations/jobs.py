@@ -16,6 +16,7 @@ from integrations.connections import set_status
 from integrations.exceptions import KeepsyncError
 from integrations.holds import start_afresh
 from integrations.models import Connection, Delivery, Effect, Heartbeat
+from integrations.operations import alert_rules, alerts  # noqa: F401  (the rules register themselves)
 from integrations.queue import DRAIN_CONNECTION, POLL_CONNECTION, PROCESS_DELIVERY, REFRESH_TOKEN, enqueue, enqueue_each
 
 logger = logging.getLogger(__name__)
@@ -71,6 +72,12 @@ def refresh_token(connection_id: int) -> None:
         refreshes.refresh_ahead(connection_id)
     except KeepsyncError as error:
         logger.warning("refresh failed", extra={"connection": connection_id, "exception": str(error)})
+
+
+def check_alerts() -> None:
+    """Each minute, by schedule."""
+    alerts.check()
+    wake_planned()
 
 
 @transaction.atomic

@@ -80,10 +80,13 @@ def list_due() -> list[int]:
 
 
 def is_due(now: datetime, obtained_at: datetime, expires_at: datetime | None) -> bool:
+    return now >= due_at(obtained_at, expires_at)
+
+
+def due_at(obtained_at: datetime, expires_at: datetime | None) -> datetime:
     """15 minutes or a third of the lifetime before the end, whichever is less; and daily: unused ones may die."""
-    if expires_at is not None and now >= expires_at - min(AHEAD, (expires_at - obtained_at) / 3):
-        return True
-    return now >= obtained_at + IDLE
+    idle_at = obtained_at + IDLE
+    return idle_at if expires_at is None else min(idle_at, expires_at - min(AHEAD, (expires_at - obtained_at) / 3))
 
 
 # --- New grants -------------------------------------------------------------------------------------------------------
@@ -181,13 +184,15 @@ class Lease:
 
 
 def claim_lease(token: Token) -> Lease | None:
-    """None where another process has it, or the token is another one by now. Never inside a transaction:
-    the lease must be seen by all before the provider is asked, and its outcome before anybody uses it.
+    """None where another process has it, the token is another one by now, or a refresh has failed since it was read.
+
+    Never inside a transaction: the lease must be seen by all before the provider is asked, and its outcome before
+    anybody uses it.
     """
     now, owner = timezone.now(), uuid.uuid4()
     free = Token.objects.filter(Q(lease_owner=None) | Q(lease_expires_at__lte=now), pk=token.pk)
     with transaction.atomic(durable=True):
-        is_ours = free.filter(generation=token.generation).update(
+        is_ours = free.filter(generation=token.generation, failures=token.failures).update(
             lease_owner=owner, lease_expires_at=now + timedelta(seconds=LEASE_S)
         )
     is_after_loss = token.lease_owner is not None or token.error in (LOST_ANSWER, REFUSED_AFTER_LOSS)

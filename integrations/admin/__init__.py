@@ -1,5 +1,5 @@
-"""The admin of the plumbing: connections, deliveries, effects, dead letters, what is mapped, users, and the queue."""
+"""The admin of the plumbing: connections, their alerts, deliveries, effects, what is mapped, users, and the queue."""
 
-from integrations.admin import connections, deliveries, effects, mappings, pairs, queue, users
+from integrations.admin import alerts, connections, deliveries, effects, mappings, pairs, queue, users
 
-__all__ = ["connections", "deliveries", "effects", "mappings", "pairs", "queue", "users"]
+__all__ = ["alerts", "connections", "deliveries", "effects", "mappings", "pairs", "queue", "users"]

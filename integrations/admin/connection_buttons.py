@@ -2,27 +2,29 @@
 
 from typing import Any
 
-from django.db import transaction
+from django.contrib import messages
 from django.http import HttpRequest
 from unfold.enums import ActionVariant
 
-from integrations.admin import secret_buttons
+from integrations.admin import oauth_buttons, secret_buttons
 from integrations.admin.base import Button
 from integrations.admin.connection_forms import CredentialsForm
 from integrations.admin.formats import name_provider
 from integrations.admin.mapping_files import CHANGE as CHANGE_MAPPING
 from integrations.admin.mapping_files import ImportForm, import_file
+from integrations.admin.oauth_buttons import token_of
 from integrations.calls import check_connection
-from integrations.connections import asked_credentials, set_credentials
+from integrations.connections import CLIENT, asked_credentials, client_credentials, set_credentials
+from integrations.exceptions import KeepsyncError, ReauthoriseError
 from integrations.jobs import change_status
 from integrations.models import Connection
 from integrations.pairs import prepare
 from integrations.providers import PROVIDERS
 from integrations.providers.crm import Crm
+from integrations.tokens import CLIENT_ERRORS, SETUP
 
 Status = Connection.Status
 CHANGE = "integrations.change_connection"
-TEST_THEM = "Test the connection to see whether they are right."
 
 
 def is_crm(connection: Connection) -> bool:
@@ -39,12 +41,27 @@ def set_and_report(connection: Connection, status: Connection.Status) -> str:
     return f"{connection} is {status.label.lower()}.{queued}"
 
 
-@transaction.atomic
 def set_new_credentials(request: HttpRequest, connection: Connection, values: dict[str, Any]) -> str:
-    """What waited for reauthorisation goes on."""
+    """Test them at once. What waited for reauthorisation goes on, unless they are refused too."""
     set_credentials(connection, values)
-    is_waiting = needs_credentials(connection)
-    return f"The credentials are set. {set_and_report(connection, Status.ACTIVE) if is_waiting else TEST_THEM}"
+    if not any(value for name, value in values.items() if name not in CLIENT):
+        return f"The client is set. {resume_refused_client(connection)}"
+    was_waiting, is_refused = needs_credentials(connection), False
+    try:
+        found = check_connection(connection)
+    except KeepsyncError as error:
+        is_refused, found = isinstance(error, ReauthoriseError), ""
+        messages.warning(request, f"The test failed: {error}")
+    resumed = set_and_report(connection, Status.ACTIVE) if was_waiting and not is_refused else ""
+    return " ".join(filter(None, ("The credentials are set.", found, resumed)))
+
+
+def resume_refused_client(connection: Connection) -> str:
+    """Where nothing but the client was wrong, the grant is still good."""
+    token = token_of(connection)
+    if not needs_credentials(connection) or token is None or token.error not in (*CLIENT_ERRORS, SETUP):
+        return "Authorise the connection next." if token is None or needs_credentials(connection) else ""
+    return set_and_report(connection, Status.ACTIVE)
 
 
 BUTTONS = [
@@ -105,7 +122,9 @@ BUTTONS = [
         permission=CHANGE,
         explain=lambda row: (
             f"They take the place of those that {name_provider(row.provider)} was called with until now; "
-            "what you leave empty is forgotten. They are stored encrypted, and no page shows them."
+            "what you leave empty is forgotten"
+            + (", but for the client's id and secret. " if client_credentials(row.provider) else ". ")
+            + "They are stored encrypted, no page shows them, and they are tested at once."
             + (" What waits for reauthorisation goes on." if needs_credentials(row) else "")
         ),
         fits=lambda row: bool(asked_credentials(row.provider)),
@@ -125,6 +144,7 @@ BUTTONS = [
         fits=is_crm,
         run=lambda request, row, values: prepare(row),
         log="Prepared the CRM",
+        is_on_top=False,
     ),
     Button(
         name="import_mapping",
@@ -142,4 +162,5 @@ BUTTONS = [
         is_on_top=False,
     ),
     *secret_buttons.BUTTONS,
+    *oauth_buttons.BUTTONS,
 ]

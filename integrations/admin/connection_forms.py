@@ -7,16 +7,20 @@ from django.core.validators import RegexValidator
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from integrations.admin.base import ButtonForm
-from integrations.connections import ASKED_OPTIONS, asked_credentials, asked_options
+from integrations.connections import ASKED_OPTIONS, asked_credentials, asked_options, client_credentials
 from integrations.models import Connection
 from integrations.providers import PROVIDERS
 
-LABELS = {"api_key": "API key", "webhook_url": "Webhook URL"}
+LABELS = {"api_key": "API key", "client_id": "Client id", "webhook_url": "Webhook URL"}
 CREDENTIALS = {
     "access_token": "What the provider's API is called with, if you have one.",
     "api_key": "The secret key that the provider shows among its developer settings.",
     "bot_token": "The bot's token, xoxb-…: messages go to the channel that is set.",
     "webhook_url": "An incoming webhook's address: messages go to its own channel. Not needed beside a bot's token.",
+}
+CLIENT = {
+    "client_id": "As what Keepsync is registered at the provider.",
+    "client_secret": "The provider shows it beside the client's id.",
 }
 OPTIONS = tuple(dict.fromkeys(name for names in ASKED_OPTIONS.values() for name in names))
 PRINTABLE = RegexValidator(r"^[\x21-\x7e]*$", "Give it as the provider shows it, without spaces or line breaks.")
@@ -30,7 +34,7 @@ def ask_credential(name: str) -> forms.CharField:
         label=LABELS.get(name),
         validators=[PRINTABLE],
         widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
-        help_text=f"{CREDENTIALS[name]} It is never shown.",
+        help_text=f"{(CREDENTIALS | CLIENT)[name]} It is never shown.",
     )
 
 
@@ -115,11 +119,11 @@ class NewConnectionForm(ConnectionForm):
 
 
 class CredentialsForm(ButtonForm):
-    """Empty fields for all that the connection's provider takes."""
+    """Empty fields for all that the connection's provider takes. A client is kept where its fields are left empty."""
 
     def __init__(self, row: Connection, *args: Any, **kwargs: Any) -> None:
         super().__init__(row, *args, **kwargs)
-        for name in asked_credentials(row.provider):
+        for name in (*asked_credentials(row.provider), *client_credentials(row.provider)):
             self.fields[name] = ask_credential(name)
 
     def clean(self) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import path
 
-from integrations.admin import connection_panels, secret_page  # noqa: F401
+from integrations.admin import connection_panels, oauth_buttons, oauth_panels, secret_page  # noqa: F401
+from integrations.admin.alerts import make_connection_bars
 from integrations.admin.base import DetailAdmin, HistoryAdmin
 from integrations.admin.connection_buttons import BUTTONS, is_crm
 from integrations.admin.connection_forms import CONDITIONS, CREDENTIALS, OPTIONS, ConnectionForm, NewConnectionForm
@@ -23,6 +24,8 @@ from integrations.admin.formats import (
     show_instant,
 )
 from integrations.admin.mapping_files import OwnerMappingInline, export_file
+from integrations.admin.oauth_page import show_authorise_page
+from integrations.admin.oauth_panels import describe_token
 from integrations.admin.secret_buttons import sends_webhooks, show_secret, webhook_address
 from integrations.admin.secret_page import describe_secrets, show_secrets_page
 from integrations.connections import add_connection, asked_options
@@ -41,7 +44,8 @@ NEW = ("provider", "slug", "base_url", "default_region", "webhook_secret", *CRED
 
 @admin.register(Connection)
 class ConnectionAdmin(HistoryAdmin, DetailAdmin):
-    list_display = ("slug", "provider_name", "state", "base_url", "secrets", "created")
+    list_display = ("slug", "provider_name", "state", "token_state", "base_url", "secrets", "created")
+    list_select_related = ("token",)
     list_filter = ("status",)
     search_fields = ("slug",)
     readonly_fields = ("slug", "provider_name", "state", "address", "all_options", "other_options")
@@ -49,7 +53,8 @@ class ConnectionAdmin(HistoryAdmin, DetailAdmin):
     conditional_fields = CONDITIONS
     form = ConnectionForm
     buttons = BUTTONS
-    page_links = (secret_page.LINK,)
+    page_links = (*oauth_buttons.LINKS, secret_page.LINK)
+    change_form_outer_before_template = "keepsync/bars.html"
 
     def get_fieldsets(self, request: HttpRequest, obj: Connection | None = None) -> Any:
         if obj is None:
@@ -74,6 +79,11 @@ class ConnectionAdmin(HistoryAdmin, DetailAdmin):
                 self.admin_site.admin_view(self.show_secrets),
                 name="integrations_connection_secrets",
             ),
+            path(
+                f"<path:object_id>/{oauth_buttons.PAGE}/",
+                self.admin_site.admin_view(self.authorise),
+                name=f"integrations_connection_{oauth_buttons.PAGE}",
+            ),
             *super().get_urls(),
         ]
 
@@ -91,6 +101,14 @@ class ConnectionAdmin(HistoryAdmin, DetailAdmin):
             raise PermissionDenied
         return show_secrets_page(request, connection)
 
+    def authorise(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        connection = self.get_object(request, unquote(object_id))
+        if connection is None or not oauth_buttons.has_oauth(connection):
+            raise Http404
+        if not (self.has_view_permission(request, connection) and request.user.has_perm(oauth_buttons.CHANGE)):
+            raise PermissionDenied
+        return show_authorise_page(request, connection)
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Connection]:
         is_active = Q(webhook_secrets__retired_at=None)
         found: QuerySet[Connection] = super().get_queryset(request)
@@ -104,9 +122,12 @@ class ConnectionAdmin(HistoryAdmin, DetailAdmin):
             kwargs["form"] = NewConnectionForm
         return super().get_form(request, obj, **kwargs)
 
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Any = None, **kwargs: Any
+    ) -> Any:
         context |= {"show_save_and_add_another": False, "show_save_and_continue": False}
-        return super().render_change_form(request, context, *args, **kwargs)
+        context["bars"] = make_connection_bars(request, obj) if obj else []
+        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Connection | None = None) -> Any:
         return self.readonly_fields if obj else ()
@@ -151,6 +172,10 @@ class ConnectionAdmin(HistoryAdmin, DetailAdmin):
     @admin.display(description="status", ordering="status")
     def state(self, connection: Connection) -> str:
         return show_choice(connection, "status", STATUS_VARIANTS)
+
+    @admin.display(description="token", ordering="token__expires_at")
+    def token_state(self, connection: Connection) -> str:
+        return describe_token(connection)
 
     @admin.display(description="webhook address")
     def address(self, connection: Connection) -> str:

@@ -1,7 +1,7 @@
 """How values look on the admin's pages: instants, labels, links, texts that a program wrote."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -11,7 +11,7 @@ from django.db.models import Model
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince, timeuntil
 
@@ -77,6 +77,11 @@ def address_of(row: Model, page: str = "change") -> str:
 def address_of_list(model: type[Model], **filters: object) -> str:
     address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
     return f"{address}?{urlencode(filters)}" if filters else address
+
+
+def show_lines(lines: Iterable[object]) -> SafeString:
+    """Each on its own line."""
+    return format_html_join("", "<p>{}</p>", ((line,) for line in lines))
 
 
 def show_folded(summary: str, text: str) -> SafeString:

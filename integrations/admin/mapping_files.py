@@ -19,6 +19,7 @@ from integrations.providers.crm import Crm
 from integrations.providers.json_body import parse_json
 
 CHANGE = "integrations.change_fieldmapping"
+CHANGE_CONNECTION = "integrations.change_connection"
 LARGEST_FILE = 256 * 1024
 
 
@@ -62,6 +63,8 @@ def show_mapping(request: HttpRequest, connection: Connection) -> Panel | None:
     if request.user.has_perm(CHANGE):
         edit = link(address_of_list(FieldMapping, connection__id__exact=connection.pk), "Edit")
         links = [edit, *links, link(address_of(connection, "import_mapping"), "Import")]
+    if request.user.has_perm(CHANGE_CONNECTION):
+        links.append(link(address_of(connection, "prepare"), "Prepare"))
     empty = "Nothing is mapped yet: the provider's default comes with the first pair."
     return Panel("Field mapping", ["Record", "Ours", "Theirs"], rows, empty=empty, links=links)
 

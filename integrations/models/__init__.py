@@ -1,5 +1,6 @@
 """The plumbing's tables: connections, deliveries and effects with their attempts, and what is mapped to what."""
 
+from integrations.models.alerts import Alert
 from integrations.models.attempts import Attempt
 from integrations.models.connections import Connection, WebhookSecret
 from integrations.models.deliveries import Delivery, RejectionCount
@@ -11,6 +12,7 @@ from integrations.models.provenance import History, RecordedChange
 from integrations.models.tokens import Authorisation, Token
 
 __all__ = [
+    "Alert",
     "Attempt",
     "Authorisation",
     "Connection",

@@ -75,6 +75,8 @@ class Provider:
     signature_header: ClassVar[str] = ""
     # Where a person authorises it; None: it is called with a key that a person copies here.
     oauth: ClassVar[OAuth | None] = None
+    # What stops while it cannot be called, each as a sentence: what administrators are told.
+    flows: ClassVar[tuple[str, ...]] = ()
     # Keys whose values the admin shows in a payload; everything else is masked.
     visible_keys: ClassVar[frozenset[str]] = frozenset()
 

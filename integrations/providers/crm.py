@@ -64,6 +64,10 @@ class Crm(Provider):
     Calls that change something are safe to repeat: they find what an earlier one made.
     """
 
+    flows: ClassVar[tuple[str, ...]] = (
+        "Contacts are not brought there.",
+        "Meetings of the paired calendars are not brought there.",
+    )
     # How many records one `save_…` may be given.
     batch_size: ClassVar[int] = 1
     # Of "contact" and of "meeting": our field → theirs. What our fields are is in integrations/mappings.py.

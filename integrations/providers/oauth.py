@@ -15,6 +15,7 @@ class OAuth:
     `has_basic_auth`: the client's id and secret go into the Authorization header (RFC 6749 2.3.1), else into the body.
     `account_option`: the connection's option with which a server-to-server application gets tokens without a person.
     `parameters` go along to the authorisation endpoint.
+    `purposes`: scope → what it is needed for, in a word.
     """
 
     authorize_url: str
@@ -26,6 +27,7 @@ class OAuth:
     has_basic_auth: bool = False
     account_option: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
+    purposes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

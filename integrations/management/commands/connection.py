@@ -52,8 +52,10 @@ class Command(KeepsyncCommand):
 
     def add(self, options: dict[str, Any]) -> dict[str, Any]:
         pairs = [text.partition("=") for text in options["option"]]
-        if malformed := [name for name, equals, _ in pairs if not (name and equals)]:
-            raise UsageError(f"--option {malformed[0]} is not K=V.")
+        for number, (name, equals, _) in enumerate(pairs, start=1):
+            if not (name and equals):
+                # Not quoted: it may be a key whose name was left out.
+                raise UsageError(f"--option number {number} is not K=V.")
         try:
             connection, secret = add_connection(
                 provider=options["provider"],

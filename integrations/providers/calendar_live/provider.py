@@ -18,6 +18,15 @@ class CalendarLive(Provider):
         token_url=f"{client.ORIGIN}/oauth/token",
         revoke_url=f"{client.ORIGIN}/oauth/revoke",
         scopes=("events.read", "events.write", "free_busy.read", "webhooks.read"),
+        purposes={
+            "events.read": "reading bookings, and comparing them with what is known here",
+            "events.write": "making and cancelling bookings that begin in the CRM",
+            "free_busy.read": "seeing who is free",
+            "webhooks.read": "seeing whether its webhooks are set up",
+        },
+    )
+    flows = (
+        "Calendars are not read: nobody's availability is known.",
     )
 
     def verify(self, request: IncomingRequest, secrets: Sequence[str]) -> bool:

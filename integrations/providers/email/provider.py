@@ -8,6 +8,7 @@ class Email(Provider):
     key = "email"
     name = "E-mail"
     origin = ""
+    flows = ("Confirmations, cancellations and links to pay are not sent.",)
     rate = Rate(per_s=10, burst=20)
 
     def test(self, account: Account) -> str:

@@ -36,6 +36,14 @@ class HubSpot(Crm):
             "crm.schemas.contacts.write",
             "crm.objects.owners.read",
         ),
+        purposes={
+            "oauth": "authorising at all",
+            "crm.objects.contacts.read": "finding the contacts and meetings that are there",
+            "crm.objects.contacts.write": "making and changing contacts and meetings",
+            "crm.schemas.contacts.read": "seeing whether Keepsync's own fields are there",
+            "crm.schemas.contacts.write": "making Keepsync's own fields",
+            "crm.objects.owners.read": "knowing who owns a contact",
+        },
     )
 
     # --- Webhooks

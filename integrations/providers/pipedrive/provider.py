@@ -29,6 +29,13 @@ class Pipedrive(Crm):
         scopes=("base", "contacts:full", "contact-fields:full", "activities:full", "search:read"),
         asks_scopes=False,
         has_basic_auth=True,
+        purposes={
+            "base": "seeing whose account it is",
+            "contacts:full": "finding, making and changing persons",
+            "contact-fields:full": "making Keepsync's own fields",
+            "activities:full": "making and changing meetings",
+            "search:read": "finding persons by their e-mail address",
+        },
     )
 
     def verify(self, request: IncomingRequest, secrets: Sequence[str]) -> bool:

@@ -25,7 +25,12 @@ class Salesforce(Crm):
         token_url=f"{client.LOGIN_ORIGIN}/services/oauth2/token",
         revoke_url=f"{client.LOGIN_ORIGIN}/services/oauth2/revoke",
         scopes=("api", "refresh_token"),
+        purposes={
+            "api": "finding, making and changing contacts and meetings",
+            "refresh_token": "staying authorised when the first token runs out",
+        },
     )
+    flows = (*Crm.flows, "It is not asked for what has changed there.")
     rate = Rate(per_s=20, burst=100)
     signature_header = webhook.SIGNATURE_HEADER
     visible_keys = webhook.VISIBLE_KEYS

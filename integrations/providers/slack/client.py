@@ -29,7 +29,8 @@ from integrations.providers.oauth import Identity
 NAME = "Slack"
 ORIGIN = "https://slack.com"
 TEXT_LENGTH = 40_000
-CODE = re.compile("[a-z0-9_]{1,64}")
+# Words only, as all that are known: what holds a digit may be a token that was sent there.
+CODE = re.compile("[a-z_]{1,64}")
 ONE_CALL_EACH = {"Connection": "close"}
 NO_CREDENTIALS = (
     "the connection has neither a bot nor a webhook: authorise it, or set its option bot_token or webhook_url."

@@ -18,6 +18,13 @@ class Slack(Provider):
         revoke_url=f"{client.ORIGIN}/api/auth.revoke",
         scopes=("chat:write",),
         scope_separator=",",
+        purposes={
+            "chat:write": "posting messages",
+        },
+    )
+    flows = (
+        "Leads with a high score are not told.",
+        "Alerts of Keepsync do not reach this workspace.",
     )
 
     def test(self, account: Account) -> str:

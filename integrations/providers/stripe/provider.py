@@ -12,6 +12,10 @@ class Stripe(Provider):
     origin = "https://api.stripe.com"
     # Stripe allows 100 requests a second to a live account, 25 to a sandbox and to one endpoint.
     rate = Rate(per_s=20, burst=25)
+    flows = (
+        "No links to pay are made, and those of cancelled bookings stay open.",
+        "Nothing is refunded.",
+    )
     signature_header = webhook.SIGNATURE_HEADER
     visible_keys = webhook.VISIBLE_KEYS
 

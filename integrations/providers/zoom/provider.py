@@ -24,6 +24,15 @@ class Zoom(Provider):
         asks_scopes=False,
         has_basic_auth=True,
         account_option="account_id",
+        purposes={
+            "meeting:read": "finding the meetings and registrants that are there",
+            "meeting:write": "making, moving and cancelling meetings, and registering attendees",
+            "user:read": "seeing whose account it is",
+        },
+    )
+    flows = (
+        "Zoom meetings are not made, moved or cancelled.",
+        "Attendees are not registered, and get no link to join.",
     )
 
     def verify(self, request: IncomingRequest, secrets: Sequence[str]) -> bool:

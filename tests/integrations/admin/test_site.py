@@ -17,6 +17,7 @@ from tests.integrations.admin.support import get_page, sign_in
 
 LISTS = [
     "/admin/integrations/connection/",
+    "/admin/integrations/alert/",
     "/admin/integrations/delivery/",
     "/admin/integrations/delivery/dead-letters/",
     "/admin/integrations/effect/",

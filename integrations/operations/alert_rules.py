@@ -1,0 +1,100 @@
+"""The rules of alerts. A new one is one function here: what it yields is open for as long as it yields it."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from integrations import oauth
+from integrations.models import Alert, Connection
+from integrations.operations.alerts import Finding, Seen, Watched, raises_alert
+from integrations.providers import PROVIDERS
+from integrations.providers.oauth import OAuth
+from integrations.stoppages import IN_USE, Problem, find_problem, is_failing, is_refreshable, is_usable, name_provider
+from integrations.webhook_secrets import describe_reminder
+
+Level = Alert.Level
+NEEDS_REAUTHORISATION, REFRESH_FAILING = "needs_reauthorisation", "refresh_failing"
+TOKEN_EXPIRING, MISSING_SCOPES, SECRET_OLD = "token_expiring", "missing_scopes", "secret_old"
+# So many failures in a row, or one so shortly before the end.
+FAILURES = 3
+LATE = timedelta(minutes=10)
+# How long before its end a token is told that nobody but a person can renew.
+EXPIRING = timedelta(days=3)
+
+
+@raises_alert(NEEDS_REAUTHORISATION)
+def find_refused(seen: Seen) -> Iterator[Finding]:
+    for each in seen.watched:
+        if each.connection.status == Connection.Status.NEEDS_REAUTHORISATION:
+            title = f"{title_of(each)} needs to be authorised again"
+            yield Finding(each.connection, title, Level.CRITICAL, problem=find_problem(each.connection, each.token))
+
+
+@raises_alert(REFRESH_FAILING)
+def find_failing(seen: Seen) -> Iterator[Finding]:
+    for each in seen.watched:
+        token = each.token
+        if token is None or each.connection.status not in IN_USE or not is_failing(token):
+            continue
+        is_late = token.expires_at is not None and token.expires_at <= seen.now + LATE
+        if token.failures >= FAILURES or is_late:
+            level = Level.WARNING if is_usable(token) else Level.CRITICAL
+            title = f"{title_of(each)}: its token cannot be refreshed"
+            yield Finding(each.connection, title, level, problem=find_problem(each.connection, token))
+
+
+@raises_alert(TOKEN_EXPIRING)
+def find_expiring(seen: Seen) -> Iterator[Finding]:
+    for each in seen.watched:
+        if not is_expiring(each, seen):
+            continue
+        if problem := find_problem(each.connection, each.token):
+            yield Finding(each.connection, f"{title_of(each)}: its token has run out", Level.CRITICAL, problem=problem)
+        else:
+            yield warn_of_end(each)
+
+
+def is_expiring(each: Watched, seen: Seen) -> bool:
+    token = each.token
+    if token is None or token.expires_at is None or each.connection.status not in IN_USE or is_failing(token):
+        return False
+    return token.expires_at <= seen.now + EXPIRING and not is_refreshable(each.connection, token)
+
+
+def warn_of_end(each: Watched) -> Finding:
+    ends_at = each.token.expires_at if each.token else None
+    text = "Nothing but a person can renew it: authorise the connection again, or set a new token, before that."
+    problem = Problem(text, since=None, until=ends_at)
+    return Finding(each.connection, f"{title_of(each)}: its token runs out soon", Level.WARNING, problem=problem)
+
+
+@raises_alert(MISSING_SCOPES)
+def find_missing_scopes(seen: Seen) -> Iterator[Finding]:
+    for each in seen.watched:
+        known = PROVIDERS.get(each.connection.provider)
+        if known is None or known.oauth is None or each.token is None or not each.token.scope:
+            continue
+        missing = oauth.compare_scopes(oauth.wanted_scopes(each.connection), each.token.scope)
+        if missing and each.connection.status in IN_USE:
+            title = f"{title_of(each)} was not given all scopes"
+            yield Finding(each.connection, title, Level.WARNING, text=explain_missing(missing, known.oauth))
+
+
+def explain_missing(missing: list[str], declared: OAuth) -> str:
+    lines = [f"{scope}: without it fails {declared.purposes.get(scope, 'what needs it')}." for scope in missing]
+    return "\n".join([*lines, "Authorise the connection again, and allow them."])
+
+
+@raises_alert(SECRET_OLD)
+def find_old_secrets(seen: Seen) -> Iterator[Finding]:
+    for each in seen.watched:
+        known = PROVIDERS.get(each.connection.provider)
+        if known is None or not known.signature_header or each.secret_made_at is None:
+            continue
+        if reminder := describe_reminder(each.secret_made_at, seen.now):
+            title = f"{title_of(each)}: its webhook secret is old"
+            text = f"The newest was {reminder}. Its page leads through it, step by step and without a gap."
+            yield Finding(each.connection, title, Level.INFO, text=text)
+
+
+def title_of(each: Watched) -> str:
+    return f"{each.connection} ({name_provider(each.connection)})"
