@@ -35,7 +35,15 @@ from integrations.providers.crm import Changes
 from integrations.providers.oauth import Grant, Identity
 from integrations.providers.salesforce.provider import Salesforce
 from integrations.refreshes import find_due, refresh, refresh_ahead
-from integrations.tokens import LEASE_S, claim_lease, pause_after, read_token, store_grant, store_refreshed
+from integrations.tokens import (
+    LEASE_S,
+    claim_lease,
+    pause_after,
+    read_token,
+    store_grant,
+    store_outage,
+    store_refreshed,
+)
 from tests.factories import make_connection
 
 pytestmark = pytest.mark.django_db
@@ -494,6 +502,16 @@ def test_a_lease_is_for_one_generation_and_one_owner(connection: Connection) -> 
     change(lease_owner=None, generation=2)
     assert claim_lease(token) is None
     assert only().access_token == "a-old"
+
+
+def test_a_lease_is_not_for_who_has_not_seen_the_last_failure(connection: Connection) -> None:
+    """It would be asked for a second time at once: the refresh token may be used up by now."""
+    token = only()
+    lease = claim_lease(token)
+    assert lease is not None
+    assert store_outage(lease, "lost_answer")
+    assert claim_lease(token) is None
+    assert claim_lease(only()) is not None
 
 
 def test_a_newer_token_is_adopted_without_asking(connection: Connection, endpoint: responses.RequestsMock) -> None:

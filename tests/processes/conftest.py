@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection as database
 
-from tests.processes.installation import Installation, fresh_database, prepare
+from tests.processes import authorisation_server
+from tests.processes.authorisation_server import AuthorisationServer
+from tests.processes.installation import Installation, database_url, fresh_database, prepare
 from tests.processes.ledger import wait_until_quiet
+from tests.processes.nursery import Nursery
 from tests.processes.outside import Outside, connect
 from tests.processes.server import Server
 
@@ -84,6 +88,32 @@ def server() -> Iterator[Server]:
             server.stop("immediate")
 
 
+@pytest.fixture
+def authority() -> Iterator[AuthorisationServer]:
+    """Its grant is new."""
+    with authorisation_server.serving() as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def shared_nursery(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    """On the test run's own database."""
+    url = database_url(os.environ["DATABASE_URL"], str(database.settings_dict["NAME"]))
+    nursery = Nursery(url, tmp_path_factory.mktemp("nursery") / "nursery.log")
+    try:
+        yield nursery
+    finally:
+        nursery.stop()
+
+
+@pytest.fixture
+def nursery(shared_nursery: Nursery, transactional_db: None) -> Nursery:
+    """Running, and whom the last test has gathered is gone."""
+    shared_nursery.repair()
+    shared_nursery.order("disperse")
+    return shared_nursery
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Function) -> Generator[None, Any, Any]:
     report = yield
@@ -91,5 +121,6 @@ def pytest_runtest_makereport(item: pytest.Function) -> Generator[None, Any, Any
         found = [each for each in item.funcargs.values() if isinstance(each, Installation)]
         logs = {group.log: group.read_log() for installation in found for group in installation.groups}
         logs |= {each.group.log: each.group.read_log() for each in item.funcargs.values() if isinstance(each, Outside)}
+        logs |= {each.log: each.read_log() for each in item.funcargs.values() if isinstance(each, Nursery)}
         report.sections += [(f"log of {path.stem}", log) for path, log in logs.items()]
     return report

@@ -218,7 +218,7 @@ class SmtpSession(socketserver.StreamRequestHandler):
 
 
 @contextmanager
-def serving[S: (HttpProxy, SmtpProxy)](server: S) -> Iterator[S]:
+def serving[S: HttpProxy | SmtpProxy](server: S) -> Iterator[S]:
     """The proxy, answering on a thread of its own."""
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
