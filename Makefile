@@ -5,9 +5,12 @@ PY := $(VENV)/bin/python
 PORT ?= 8000
 SANDBOX_PORT ?= 8001
 export PORT SANDBOX_PORT
+# The authorisation server of the tests; without Node.js they are skipped, and say so.
+OIDC := tests/oauth
+NPM := $(shell command -v npm)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast test-contracts lint format types layers migrations deploy-check bench-intake bench-sync lock clean
+.PHONY: help install run test test-fast test-contracts lint format types layers migrations deploy-check node-packages bench-intake bench-sync lock clean
 
 help:  ## Show the targets.
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,7 +33,7 @@ run: $(VENV)/run.stamp  ## Start web, worker and sandbox, with demo data. Ctrl-C
 CONTRACTS := tests/integrations/providers tests/integrations/sandbox
 
 # What starts processes mostly waits for them, so three at a time keep two cores busy.
-test: lint types layers migrations deploy-check  ## Run every check and every test.
+test: lint types layers migrations deploy-check node-packages  ## Run every check and every test.
 	$(PY) -m pytest -q -n 2 -m "not slow and not browser" --cov --cov-report=
 	$(PY) -m pytest -q -n 3 --dist worksteal -m "slow or browser" --cov --cov-append --cov-report=term:skip-covered
 
@@ -63,6 +66,12 @@ deploy-check: $(VENV)/dev.stamp  ## Django's deployment checks, with production 
 	DATABASE_URL=postgresql:///keepsync BASE_URL=https://keepsync.example ALLOWED_HOSTS=keepsync.example EMAIL_URL=smtp+tls://mail.example \
 	$(PY) manage.py check --deploy --fail-level WARNING
 
+$(OIDC)/node_modules/stamp: $(OIDC)/package-lock.json
+	cd $(OIDC) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+node-packages: $(if $(NPM),$(OIDC)/node_modules/stamp)  ## The tests' authorisation server (needs Node.js 20).
+
 bench-intake: $(VENV)/dev.stamp  ## Measure the webhook's intake against a bare WSGI function.
 	$(PY) -m tests.benchmarks.intake
 
@@ -74,4 +83,4 @@ lock: $(VENV)/dev.stamp  ## Compile the lock files from pyproject.toml (needs uv
 	uv pip compile -q --universal --python-version 3.12 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -c requirements.lock pyproject.toml --group dev -o requirements-dev.lock
 
 clean:  ## Remove .venv, caches and the embedded database with all its data.
-	rm -rf $(VENV) .data .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* htmlcov
+	rm -rf $(VENV) $(OIDC)/node_modules .data .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* htmlcov

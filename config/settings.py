@@ -43,6 +43,7 @@ BASE_URL = env.read_url("BASE_URL", f"http://127.0.0.1:{PORT}")
 ALLOWED_HOSTS = env.read_list("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]", "testserver"])
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
 ALLOW_PRIVATE_PROVIDERS = env.read_bool("ALLOW_PRIVATE_PROVIDERS", default=DEBUG)
+DEFAULT_EXCEPTION_REPORTER = "integrations.privacy.reports.PrivateReporter"
 
 # --- Applications -----------------------------------------------------------------------------------------------------
 
@@ -233,5 +234,6 @@ UNFOLD = {
     "SITE_SUBHEADER": "calendar.live and the CRM, in step",
     "SITE_SYMBOL": "sync",
     "SHOW_VIEW_ON_SITE": False,
+    "DASHBOARD_CALLBACK": "integrations.admin.alerts.add_to_start_page",
     "SIDEBAR": {"show_search": False, "navigation": "config.admin.navigation"},
 }

@@ -101,7 +101,8 @@ def finish(query: Mapping[str, str], *, session_key: str, user: User) -> Result:
     walk = claim(query.get("state", ""), session_key=session_key, user=user)
     adapter = get_provider(walk.connection.provider)
     if code := query.get("error"):
-        hidden = [query.get("state", ""), query.get("code", "")]
+        known = (walk.verifier, walk.connection.credentials.get("client_secret", ""))
+        hidden = [query.get("state", ""), query.get("code", ""), *known]
         told = describe_refusal(code, query.get("error_description", ""), name=adapter.name, secrets=hidden)
         return close(walk, Outcome.REFUSED, told)
     if not query.get("code"):

@@ -14,7 +14,8 @@ from integrations import http
 from integrations.exceptions import GrantError, KeepsyncError, LostAnswerError, OutageError, RateLimitedError
 from integrations.privacy.logs import scrub
 
-CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+# Words only, as all that are known: what holds a digit may be a code or a token that was sent there.
+CODE = re.compile(r"[A-Za-z][A-Za-z_.-]{0,63}")
 DESCRIPTION_LENGTH = 200
 UNKNOWN = "unknown_error"
 

@@ -1,17 +1,11 @@
 """Nobody's data stands in clear in the database or in the log, whatever way it came in."""
 
-import io
 import json
-import logging
 import re
-from urllib.parse import quote
 
 import pytest
-from django.contrib.sessions.models import Session
-from django.db import connection
+import responses
 from django.test import Client
-from django_q.models import OrmQ
-from django_q.signing import SignedPackage
 from rest_framework.test import APIClient
 
 from bookings.models import Meeting
@@ -19,11 +13,12 @@ from contacts.models import Contact
 from contacts.normalisation import normalise_email, normalise_phone
 from integrations.jobs import process_delivery, queue_deliveries
 from integrations.models import Delivery, Effect
-from integrations.privacy.logs import RedactedJsonFormatter
 from tests.bookings.flows.conftest import _wait_for_nothing  # noqa: F401
 from tests.bookings.flows.fakes import outside_world
 from tests.bookings.flows.playing import connect, pair_with_hubspot, run_effects
 from tests.factories import SAMPLES, SECRET, make_connection, make_payload, post_webhook, read_sample, receive
+from tests.integrations.oauth_answers import CALENDAR, CALENDARS_URL, CODE, TOKEN_URL, answer_of, query_of
+from tests.leaks import find_in, fold, read_database, read_packed, reading_log
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
@@ -72,57 +67,10 @@ def list_needles():
     return needles - {"", None}
 
 
-def list_spellings(needle):
-    """The ways in which a text may stand somewhere, in lower case."""
-    escaped = json.dumps(needle)[1:-1]
-    return {spelling.lower().encode() for spelling in (needle, escaped, quote(needle), quote(needle, safe="@"))}
-
-
-def find_in(haystack, needles):
-    haystack = haystack.lower()
-    return {needle for needle in needles if any(spelling in haystack for spelling in list_spellings(needle))}
-
-
-def fold(data):
-    """Bytes with their letters in lower case, as far as they are text."""
-    return data.decode("utf-8", "surrogateescape").lower().encode("utf-8", "surrogateescape")
-
-
-# --- Where it is looked for ------------------------------------------------------------------------------------------
-
-
-def read_database():
-    """Table → everything in it as bytes: the rows as text, and each binary column as it is."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'")
-        tables = [name for (name,) in cursor.fetchall()]
-        found = {}
-        for table in tables:
-            cursor.execute(f'SELECT "{table}"::text, "{table}".* FROM "{table}"')
-            values = [value for row in cursor.fetchall() for value in row]
-            found[table] = b"\n".join(
-                bytes(value) if isinstance(value, bytes | memoryview) else str(value).encode() for value in values
-            )
-    return found
-
-
-def read_packed():
-    """What stands encoded in the queue and in the sessions."""
-    jobs = [repr(SignedPackage.loads(row.payload)) for row in OrmQ.objects.all()]
-    sessions = [repr(row.get_decoded()) for row in Session.objects.all()]
-    assert jobs
-    assert sessions
-    return "\n".join(jobs + sessions).encode()
-
-
 @pytest.fixture
 def log():
-    """What the configured handler writes, through its own formatter."""
-    (handler,) = [each for each in logging.getLogger().handlers if isinstance(each.formatter, RedactedJsonFormatter)]
-    stream = io.StringIO()
-    before = handler.setStream(stream)
-    yield stream
-    handler.setStream(before)
+    with reading_log() as stream:
+        yield stream
 
 
 # --- What happens ----------------------------------------------------------------------------------------------------
@@ -138,6 +86,7 @@ def live_a_day(admin_client, api, monkeypatch):
     What it causes goes out to a CRM, Zoom, Slack and by mail; there, too, some of it is refused, quoting what was sent.
     """
     calendar = make_connection(options={**CREDENTIALS, "default_region": "FR"})
+    authorise(admin_client)
     with outside_world() as world:
         pair_with_hubspot(calendar)
         for provider in ("zoom", "slack"):
@@ -160,6 +109,20 @@ def live_a_day(admin_client, api, monkeypatch):
     queue_deliveries([Delivery.objects.get(delivery_id="dlv_dead").pk])
     look_around(admin_client, api)
     edit_by_hand(admin_client)
+
+
+def authorise(client):
+    """For an account that is called after somebody; once more for another one, which is refused."""
+    connection = make_connection("zoes", options={"client_id": "c-1", "client_secret": CREDENTIALS["client_secret"]})
+    with responses.RequestsMock() as stubs:
+        stubs.post(TOKEN_URL, json=answer_of("calendar_live"))
+        for owner in ("zoe.okafor@example.com", "lea.martin@acme.example"):
+            calendar = {**CALENDAR, "name": "Zoë Okafor", "owner_email": owner}
+            stubs.upsert("GET", CALENDARS_URL, json={"items": [calendar]})
+            state = query_of(client.get(f"/oauth/{connection.slug}/start/")["Location"])["state"]
+            client.get("/oauth/callback/", {"state": state, "code": CODE})
+    outcomes = connection.authorisations.order_by("pk").values_list("outcome", flat=True)
+    assert (connection.token.account_name, list(outcomes)) == ("Zoë Okafor", ["granted", "failed"])
 
 
 def look_around(admin_client, api):
@@ -194,6 +157,7 @@ def test_nothing_private_stands_in_clear_in_the_database_or_in_the_log(admin_cli
         "contacts_historicalcontact",
         "integrations_effect",
         "integrations_attempt",
+        "integrations_token",
         "bookings_invitation",
     } <= found.keys()
     assert {"contacts_historicalcontact", "django_admin_log", "integrations_delivery", "django_session"} <= found.keys()

@@ -153,6 +153,21 @@ def test_a_connection_without_a_token_is_just_called(db: None) -> None:
     assert not Token.objects.exists()
 
 
+def test_an_application_that_nobody_has_authorised_yet_waits_for_a_person(db: None) -> None:
+    connection = make_connection("cl", base_url=ORIGIN, options=CLIENT)
+    call, used = call_with()
+    with pytest.raises(ReauthoriseError, match="authorise it"):
+        use_account(connection, call)
+    assert (used, status()) == ([], "needs_reauthorisation")
+
+
+def test_an_application_that_is_called_with_a_key_needs_no_token(db: None) -> None:
+    connection = make_connection("cl", provider="pipedrive", base_url=ORIGIN, options={**CLIENT, "api_key": "k"})
+    call, used = call_with()
+    use_account(connection, call)
+    assert (used, status()) == ([""], "active")
+
+
 def test_a_token_that_cannot_be_refreshed_counts_until_it_is_refused(db: None) -> None:
     connection = make_connection("cl", base_url=ORIGIN, options={"access_token": "a-old", "expires_in": "0"})
     call, used = call_with()
