@@ -141,6 +141,9 @@ class Failure:
 def renew(lease: Lease) -> None:
     """Ask once, and write down what came of it. Raises GrantError and TokenOutageError where that still counts."""
     connection = lease.token.connection
+    if lease.seconds_left() < ANSWER_S:
+        # This process was stopped for a while: the lease could end, and another ask, before the answer is here.
+        return
     try:
         with http.limit_time(ANSWER_S, read_timeout_s=ANSWER_S):
             grant = oauth.refresh_grant(connection, lease.token)
@@ -157,12 +160,11 @@ def renew(lease: Lease) -> None:
 
 def store(lease: Lease, grant: Grant) -> bool:
     """As `tokens.store_refreshed`. There may be no second answer: a database that is away is waited for."""
-    ends_at = time.monotonic() + LEASE_S - ANSWER_S
     while True:
         try:
             return tokens.store_refreshed(lease, grant)
         except (OperationalError, InterfaceError):
-            if time.monotonic() >= ends_at:
+            if lease.seconds_left() <= 0:
                 raise
             logger.warning("token not stored yet", extra={"connection": lease.token.connection.slug}, exc_info=True)
             database.close()

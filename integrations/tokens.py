@@ -6,6 +6,7 @@ and its outcome is written only while both are still its own.
 
 import math
 import random
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -176,6 +177,11 @@ class Lease:
     token: Token
     owner: uuid.UUID
     is_after_loss: bool
+    # By this process's clock.
+    ends_at: float
+
+    def seconds_left(self) -> float:
+        return self.ends_at - time.monotonic()
 
     def update(self, **fields: Any) -> bool:
         """Write, while the lease and the generation are ours. Whether they were."""
@@ -189,14 +195,14 @@ def claim_lease(token: Token) -> Lease | None:
     Never inside a transaction: the lease must be seen by all before the provider is asked, and its outcome before
     anybody uses it.
     """
-    now, owner = timezone.now(), uuid.uuid4()
+    now, owner, ends_at = timezone.now(), uuid.uuid4(), time.monotonic() + LEASE_S
     free = Token.objects.filter(Q(lease_owner=None) | Q(lease_expires_at__lte=now), pk=token.pk)
     with transaction.atomic(durable=True):
         is_ours = free.filter(generation=token.generation, failures=token.failures).update(
             lease_owner=owner, lease_expires_at=now + timedelta(seconds=LEASE_S)
         )
     is_after_loss = token.lease_owner is not None or token.error in (LOST_ANSWER, REFUSED_AFTER_LOSS)
-    return Lease(token, owner, is_after_loss) if is_ours else None
+    return Lease(token, owner, is_after_loss, ends_at) if is_ours else None
 
 
 def store_refreshed(lease: Lease, grant: Grant) -> bool:

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -572,6 +573,16 @@ def test_a_database_that_goes_away_costs_no_grant(
     monkeypatch.setattr(refreshes, "STORE_AGAIN_S", 0.01)
     refresh(connection.pk, seen_generation=1)
     assert (only().refresh_token, len(endpoint.calls)) == ("r-new", 1)
+
+
+def test_a_process_that_was_stopped_after_its_claim_asks_for_nothing(
+    connection: Connection, endpoint: responses.RequestsMock
+) -> None:
+    lease = tokens.claim_lease(only())
+    assert lease
+    refreshes.renew(replace(lease, ends_at=time.monotonic() + refreshes.ANSWER_S - 1))
+    assert len(endpoint.calls) == 0
+    assert (only().generation, only().lease_owner) == (1, lease.owner)
 
 
 def test_a_refresh_takes_no_time_from_the_calls_around_it(

@@ -25,9 +25,7 @@ class CalendarLive(Provider):
             "webhooks.read": "seeing whether its webhooks are set up",
         },
     )
-    flows = (
-        "Calendars are not read: nobody's availability is known.",
-    )
+    flows = ("Calendars are not read: nobody's availability is known.",)
 
     def verify(self, request: IncomingRequest, secrets: Sequence[str]) -> bool:
         return webhook.verify(request, secrets)

@@ -28,7 +28,9 @@ USED_UP_S = 900
 CONCURRENT_S = 30
 # `api-usage=18/5000`, beside which `per-app-api-usage=…` may stand.
 USAGE = re.compile(r"(?<![\w-])api-usage=([0-9]{1,12})/([0-9]{1,12})")
-CODE = re.compile("[A-Za-z][A-Za-z0-9_]{0,79}")
+FIELD_NAME = re.compile("[A-Za-z][A-Za-z0-9_]{0,79}")
+# Words only, as all that are known: what holds a digit may be a token that was sent there.
+CODE = re.compile("[A-Z][A-Z_]{0,79}")
 # In queries "on entity 'Contact'", in writes "on sobject of type Contact".
 NO_COLUMN = re.compile(r"No such column '(\w{1,80})' on (?:entity|sobject of type) '?(\w{1,80})")
 NO_EXTERNAL_ID = re.compile(r"external ID field does not exist|not an external id", re.IGNORECASE)
@@ -129,7 +131,9 @@ def make_error(
 def describe(code: str, fields: Any) -> str:
     """The code and the fields' names, as far as they are such."""
     names = (
-        [name for name in fields if isinstance(name, str) and CODE.fullmatch(name)] if isinstance(fields, list) else []
+        [name for name in fields if isinstance(name, str) and FIELD_NAME.fullmatch(name)]
+        if isinstance(fields, list)
+        else []
     )
     return ": ".join(filter(None, (code if CODE.fullmatch(code) else "no code", ", ".join(names[:10]))))
 
