@@ -15,6 +15,7 @@ INTAKE_ONLY = env.read_bool("INTAKE_ONLY", default=False)
 PORT = env.read_int("PORT", default=8000, minimum=1, maximum=65535)
 SANDBOX_PORT = env.read_int("SANDBOX_PORT", default=8001, minimum=1, maximum=65535)
 REGION = env.read_str("REGION", "eu")
+METRICS_TOKEN = env.read_str("METRICS_TOKEN", "")
 
 # --- Secrets ----------------------------------------------------------------------------------------------------------
 
@@ -154,7 +155,7 @@ LOGIN_URL = reverse_lazy("admin:login")
 LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
 SESSION_COOKIE_AGE = 12 * 60 * 60
 SECURE_SSL_REDIRECT = not DEBUG
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_HSTS_SECONDS = 0 if DEBUG else 365 * 24 * 60 * 60
 SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEBUG

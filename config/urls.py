@@ -10,6 +10,7 @@ from bookings.api import AvailabilityView, MeetingViewSet
 from contacts.api import CandidatePairViewSet, ContactViewSet
 from integrations.api import DeliveryViewSet, EffectViewSet, UnknownAddressView
 from integrations.oauth_views import finish_authorisation, start_authorisation
+from integrations.views import metrics
 
 router = SimpleRouter()
 router.register("contacts", ContactViewSet, basename="contact")
@@ -27,6 +28,7 @@ api = [
 ]
 
 urlpatterns = [
+    path("metrics", metrics, name="metrics"),
     path("payments/paid/", TemplateView.as_view(template_name="payments/paid.html")),
     path("payments/open/", TemplateView.as_view(template_name="payments/open.html")),
     path("", RedirectView.as_view(pattern_name="admin:index")),

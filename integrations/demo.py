@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 import socket
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from django.conf import settings
 
 from integrations.connections import add_connection
 from integrations.models import Connection, Delivery, Pair, WebhookSecret
+from integrations.operations.exposition import SHARED_COUNTS
 from integrations.pairs import make_pair
 
 SLUG = "calendar-live"
@@ -91,7 +93,7 @@ def processes(python: str) -> list[tuple[str, str, dict[str, str]]]:
     """Name, command and environment of each process."""
     smtp_port = str(free_port())
     environ = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    ours = {"EMAIL_URL": f"smtp://127.0.0.1:{smtp_port}", **environ}
+    ours = {"EMAIL_URL": f"smtp://127.0.0.1:{smtp_port}", SHARED_COUNTS: make_counts_folder(), **environ}
     gunicorn = f"{python} -m gunicorn --log-level warning"
     sandbox = {
         **environ,
@@ -106,6 +108,14 @@ def processes(python: str) -> list[tuple[str, str, dict[str, str]]]:
         ("worker", f"{python} manage.py qcluster", ours),
         ("sandbox", f"{gunicorn} --workers 1 --threads 32 {bind} integrations.sandbox.wsgi", sandbox),
     ]
+
+
+def make_counts_folder() -> str:
+    """Where web and worker count together for /metrics: empty at first, because the counts of the last run are over."""
+    folder = settings.BASE_DIR / ".data" / "metrics"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return str(folder)
 
 
 def webhook_variables() -> dict[str, str]:

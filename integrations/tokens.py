@@ -4,7 +4,6 @@
 and its outcome is written only while both are still its own.
 """
 
-import math
 import random
 import time
 import uuid
@@ -19,7 +18,6 @@ from django.utils import timezone
 
 from integrations.exceptions import StateError
 from integrations.models import Connection, Token
-from integrations.operations.metrics import TOKEN_EXPIRY
 from integrations.providers.oauth import Grant, Identity
 from integrations.retries import RETRY_AFTER_MAX_S
 
@@ -119,7 +117,6 @@ def store_grant(
         }
         row = Token(connection=connection, **fields)
         Token.objects.bulk_create([row], update_conflicts=True, unique_fields=["connection"], update_fields=[*fields])
-    show_expiry(connection, row.expires_at)
 
 
 def empty_token(connection: Connection) -> None:
@@ -128,14 +125,12 @@ def empty_token(connection: Connection) -> None:
     with transaction.atomic():
         lock_connection(connection)
         Token.objects.filter(pk=connection.pk).update(**gone, **CLEARED, generation=F("generation") + 1)
-    show_expiry(connection, None)
 
 
 def forget_token(connection: Connection) -> None:
     with transaction.atomic():
         lock_connection(connection)
         Token.objects.filter(pk=connection.pk).delete()
-    show_expiry(connection, None)
 
 
 def lock_connection(connection: Connection) -> None:
@@ -161,10 +156,6 @@ def fields_of(grant: Grant) -> dict[str, Any]:
         "obtained_at": now,
         "expires_at": None if lifetime is None else now + lifetime,
     }
-
-
-def show_expiry(connection: Connection, expires_at: datetime | None) -> None:
-    TOKEN_EXPIRY.labels(connection=connection.slug).set(expires_at.timestamp() if expires_at else math.nan)
 
 
 # --- Refreshes --------------------------------------------------------------------------------------------------------
@@ -209,10 +200,7 @@ def store_refreshed(lease: Lease, grant: Grant) -> bool:
     """What the answer leaves out is kept (RFC 6749 6). False where the lease was lost: what is there now counts."""
     kept = {"refresh_token": grant.refresh_token, "scope": grant.scope, "api_url": grant.api_url}
     fields = {**fields_of(grant), **{name: value for name, value in kept.items() if value}, **CLEARED}
-    is_stored = lease.update(**fields, generation=F("generation") + 1)
-    if is_stored:
-        show_expiry(lease.token.connection, fields["expires_at"])
-    return is_stored
+    return lease.update(**fields, generation=F("generation") + 1)
 
 
 def store_refusal(lease: Lease, code: str) -> bool:

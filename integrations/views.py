@@ -1,5 +1,7 @@
-"""The webhook address and the health pages."""
+"""The webhook address, the health pages, and the metrics."""
 
+import hmac
+import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,9 +29,13 @@ from integrations.endpoints import Verified, load_endpoint
 from integrations.exceptions import UnstoredError
 from integrations.jobs import WORKER_HEARTBEAT
 from integrations.models import Heartbeat
+from integrations.operations.exposition import write_metrics
 from integrations.providers.base import IncomingRequest
 
 HEARTBEAT_LIMIT_S = 180
+# A proxy on this machine asks from loopback on behalf of others, and says so in one of these.
+PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP")
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class RawBodyParser(BaseParser):
@@ -148,3 +154,27 @@ def find_problems() -> list[str]:
     if age_s > HEARTBEAT_LIMIT_S:
         return [f"The worker's last sign of life is {age_s:.0f} s old: see whether manage.py qcluster runs."]
     return []
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """For whoever has METRICS_TOKEN; where none is set, for this machine."""
+    if settings.METRICS_TOKEN:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not hmac.compare_digest(
+            token.strip().encode(), settings.METRICS_TOKEN.encode()
+        ):
+            refused = {"code": "unauthorized", "message": "Send METRICS_TOKEN: Authorization: Bearer …"}
+            return JsonResponse(refused, status=401, headers={"WWW-Authenticate": "Bearer"})
+    elif not is_from_this_machine(request):
+        refused = {"code": "forbidden", "message": "Only this machine may ask: set METRICS_TOKEN to let others."}
+        return JsonResponse(refused, status=403)
+    return HttpResponse(write_metrics(), content_type=METRICS_TYPE)
+
+
+def is_from_this_machine(request: HttpRequest) -> bool:
+    try:
+        address = ipaddress.ip_address(request.META.get("REMOTE_ADDR", ""))
+    except ValueError:
+        return False
+    return address.is_loopback and not any(name in request.headers for name in PROXY_HEADERS)

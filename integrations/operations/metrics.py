@@ -1,6 +1,6 @@
 """What is measured, in Prometheus' words."""
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Histogram
 
 REQUEST_SECONDS = Histogram(
     "keepsync_outgoing_request_seconds",
@@ -16,9 +16,4 @@ REFUSED_CALLS = Counter(
     "keepsync_refused_credentials_total",
     "Calls that a provider refused because of their credentials (401).",
     ["provider"],
-)
-TOKEN_EXPIRY = Gauge(
-    "keepsync_token_expiry_timestamp_seconds",
-    "When a connection's access token runs out. NaN: its provider does not say.",
-    ["connection"],
 )
