@@ -5,8 +5,8 @@ from uuid import UUID
 from bookings import sync
 from bookings.flows import checkout, lead_capture, online_meeting
 from bookings.models import Invitation, Meeting, MeetingLink
-from bookings.payments import Told, find_told, lock_meetings, settle
-from bookings.upserts import settle_older_payment, upsert_meeting
+from bookings.payments import Told, lock_payments, settle
+from bookings.upserts import read_payment, settle_older_payment, upsert_meeting
 from integrations.events import (
     BookingChanged,
     OnlineMeetingChanged,
@@ -30,6 +30,8 @@ def follow(meeting: Meeting) -> None:
 
 @handles(BookingChanged)
 def change_meeting(event: BookingChanged, origin: Origin) -> Outcome:
+    if told := read_payment(event.booking):
+        lock_payments(told)
     meeting = upsert_meeting(event.booking, origin)
     outcome = Outcome.STALE if meeting is None else Outcome.APPLIED
     if changed := meeting or settle_older_payment(event.booking, origin):
@@ -48,8 +50,7 @@ def change_payment(event: PaymentChanged, origin: Origin) -> Outcome:
         amount=event.amount,
         currency=event.currency,
     )
-    # Locked before the payment, as a booking's message locks them.
-    lock_meetings(*find_told(told))
+    lock_payments(told)
     for meeting in settle(told, meeting=find_referenced(event)).meetings:
         follow(meeting)
     return Outcome.APPLIED

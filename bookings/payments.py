@@ -7,12 +7,14 @@ twice changes nothing; a dispute that was won is the one way back.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.db import connection as database
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from bookings.models import Meeting, Payment, Price
 from integrations.models import Connection
+from integrations.privacy import blind_index
 
 CALENDAR_LIVE = "calendar.live"
 Status = Payment.Status
@@ -52,7 +54,7 @@ def settle(
     """Bring the payment to what is told of it, and its meetings with it. `connection`: where Keepsync made the session;
     `is_latest` is False for what an older state of the booking tells.
 
-    Runs in the caller's transaction, which has locked the meetings that it knows: meetings go before their payment.
+    Runs in the caller's transaction, which has called `lock_payments` before anything else.
     """
     with transaction.atomic():
         payment = lock_payment(told)
@@ -67,17 +69,29 @@ def settle(
         payment.save()
         if meeting:
             show_on_meeting(meeting, payment, is_named=is_latest and told.by == CALENDAR_LIVE)
-        others = [each for each in lock_meetings(payment) if each != meeting]
+        others = [each for each in lock_meetings([payment]) if each != meeting]
         for other in others:
             show_on_meeting(other, payment, is_named=False)
     return Settled(payment, [meeting, *others] if meeting else others)
 
 
-def lock_meetings(*payments: Payment) -> list[Meeting]:
+def lock_payments(told: Told) -> None:
+    """Let one transaction at a time work on what is told of, with all of its meetings: several may name one session.
+
+    Taken before any row, so that two that need the same ones never wait for each other in a circle.
+    """
+    known = find_told(told)
+    names = {told.session_id, told.payment_intent}.union(*((row.session_id, row.payment_intent) for row in known))
+    keys = sorted(blind_index.number("payment", name) for name in names if name)
+    with database.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(key) FROM unnest(%s::bigint[]) AS key", [keys])
+    lock_meetings(find_told(told))
+
+
+def lock_meetings(payments: Sequence[Payment]) -> list[Meeting]:
     """The meetings for which the sessions were made, or whose bookings name them, locked in one order."""
-    sessions = [payment.session_id for payment in payments if payment.session_id]
-    is_theirs = Q(pk__in=[payment.meeting_id for payment in payments if payment.meeting_id])
-    found = Meeting.objects.filter(is_theirs | Q(payment_session_id__in=sessions))
+    made_for, sessions = {payment.meeting_id for payment in payments}, {payment.session_id for payment in payments}
+    found = Meeting.objects.filter(Q(pk__in=made_for - {None}) | Q(payment_session_id__in=sessions - {None}))
     return list(found.select_for_update(no_key=True).order_by("pk"))
 
 
@@ -89,8 +103,9 @@ def payments_of(meeting: Meeting) -> QuerySet[Payment]:
 
 def find_told(told: Told) -> list[Payment]:
     """The session's and the intent's rows, of which there may be one, two, or none."""
-    sessions, intents = filter(None, [told.session_id]), filter(None, [told.payment_intent])
-    return list(Payment.objects.filter(Q(session_id__in=sessions) | Q(payment_intent__in=intents)))
+    of_session = Q(session_id=told.session_id) if told.session_id else Q(pk__in=[])
+    of_intent = Q(payment_intent=told.payment_intent) if told.payment_intent else Q(pk__in=[])
+    return list(Payment.objects.filter(of_session | of_intent))
 
 
 def lock_payment(told: Told) -> Payment:

@@ -57,19 +57,22 @@ def settle_older_payment(booking: Booking, origin: Origin) -> Meeting | None:
 
 
 def settle_payment(meeting: Meeting, booking: Booking, *, is_latest: bool = True) -> None:
-    if told := booking.payment:
-        settle(
-            Told(
-                by=CALENDAR_LIVE,
-                session_id=told.session_id,
-                status=told.status,
-                amount=told.amount,
-                currency=told.currency,
-                url=told.url,
-            ),
-            meeting=meeting,
-            is_latest=is_latest,
-        )
+    if told := read_payment(booking):
+        settle(told, meeting=meeting, is_latest=is_latest)
+
+
+def read_payment(booking: Booking) -> Told | None:
+    """What a booking tells of its payment."""
+    if booking.payment is None:
+        return None
+    return Told(
+        by=CALENDAR_LIVE,
+        session_id=booking.payment.session_id,
+        status=booking.payment.status,
+        amount=booking.payment.amount,
+        currency=booking.payment.currency,
+        url=booking.payment.url,
+    )
 
 
 def check_times(booking: Booking) -> None:

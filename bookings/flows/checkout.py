@@ -11,7 +11,7 @@ from bookings import sync
 from bookings.flows import letters
 from bookings.flows.admission import list_attending
 from bookings.models import Meeting, Payment, Price
-from bookings.payments import Told, find_price, find_told, lock_meetings, payments_of, settle
+from bookings.payments import Told, find_price, lock_payments, payments_of, settle
 from integrations.effects import Done, Result, Skipped, Task, carries_out, plan
 from integrations.exceptions import PermanentError
 from integrations.pairs import find_connection
@@ -84,7 +84,6 @@ def check_capacity(meeting: Meeting) -> None:
 
 
 def record_session(task: Task, meeting: Meeting, price: Price, checkout: stripe.Checkout) -> None:
-    meeting = Meeting.objects.select_for_update(no_key=True).get(pk=meeting.pk)
     told = Told(
         by="keepsync",
         session_id=checkout.session_id,
@@ -94,6 +93,8 @@ def record_session(task: Task, meeting: Meeting, price: Price, checkout: stripe.
         currency=price.currency.lower(),
         url=checkout.url,
     )
+    lock_payments(told)
+    meeting = Meeting.objects.select_for_update(no_key=True).get(pk=meeting.pk)
     payment = settle(told, meeting=meeting, connection=task.connection).payment
     if meeting.status == Status.CANCELLED:
         undo(payment, price)
@@ -143,7 +144,7 @@ def record_refund(told: Told) -> None:
 
 def settle_everywhere(told: Told) -> Payment:
     """Settle what this side has done at Stripe, and bring it to the CRMs."""
-    lock_meetings(*find_told(told))
+    lock_payments(told)
     settled = settle(told)
     for meeting in settled.meetings:
         sync.follow(meeting)
