@@ -7,7 +7,7 @@ from django.db import models
 from simple_history.models import HistoricalRecords
 from uuid_utils.compat import uuid7
 
-from contacts.models import Contact
+from contacts.models import Contact, merged_from
 from integrations.models import Connection
 from integrations.models.provenance import record_changes
 from integrations.privacy.encryption import EncryptedJSONField, EncryptedTextField, show_unreadable
@@ -104,16 +104,22 @@ class Attendance(models.Model):
 
     meeting = models.ForeignKey(Meeting, on_delete=models.CASCADE, related_name="attendances")
     contact = models.ForeignKey(Contact, on_delete=models.PROTECT, related_name="attendances")
+    merged_from = merged_from()
     attendee_id = models.CharField(max_length=255)
     email = EncryptedTextField(default="")
     full_name = EncryptedTextField(default="", blank=True)
     response = models.CharField(max_length=16, choices=Response, default=Response.NEEDS_ACTION)
     lead_score = models.IntegerField(default=0)
-    history = record_changes()
+    history = record_changes(excluded_fields=["merged_from"])
 
     class Meta:
         ordering: ClassVar = ["id"]
         constraints: ClassVar = [models.UniqueConstraint(fields=["meeting", "attendee_id"], name="attendance_once")]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["merged_from"], condition=models.Q(merged_from__isnull=False), name="attendance_merged_from"
+            )
+        ]
 
     @show_unreadable()
     def __str__(self) -> str:

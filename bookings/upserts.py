@@ -7,7 +7,8 @@ from bookings.models import Attendance, Calendar, Meeting
 from bookings.payments import CALENDAR_LIVE, Told, settle
 from bookings.timezones import FIRST_YEAR, LAST_YEAR, validate_rule, zone
 from contacts.claims import Person, Source
-from contacts.models import Contact
+from contacts.consent import ConsentSource, Said, record_consents
+from contacts.models import Consent, Contact
 from contacts.normalisation import normalise_email
 from contacts.scoring import load_rules, score
 from contacts.upserts import upsert_contacts
@@ -147,8 +148,28 @@ def sync_attendees(meeting: Meeting, booking: Booking, origin: Origin) -> None:
     for attendee, person, contact in zip(booking.attendees, people, contacts, strict=True):
         attendance = known.pop(attendee.id) if attendee.id in known else Attendance(meeting=meeting)
         save_attendance(attendance, attendee, contact, person.lead_score)
+        record_consents(contact, read_consents(attendee, booking), read_consent_source(attendee, origin))
     for removed in known.values():
         removed.delete()
+
+
+def read_consents(attendee: BookedAttendee, booking: Booking) -> list[Said]:
+    """The booking form asks one question: may we write to you about news?"""
+    if attendee.consent is None:
+        return []
+    return [
+        Said(
+            purpose=Consent.Purpose.MARKETING,
+            channel=Consent.Channel.EMAIL,
+            is_given=attendee.consent.is_given,
+            given_at=attendee.consent.given_at or booking.updated_at,
+            wording=attendee.consent.text,
+        )
+    ]
+
+
+def read_consent_source(attendee: BookedAttendee, origin: Origin) -> ConsentSource:
+    return ConsentSource(CALENDAR_LIVE, connection_id=origin.connection_id, attendee_id=attendee.id)
 
 
 def score_people(booking: Booking) -> list[Person]:

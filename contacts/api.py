@@ -5,6 +5,7 @@ from typing import Any
 from django.db.models import Prefetch, Q
 from rest_framework import serializers
 
+from contacts.aliases import find_living
 from contacts.identifiers import hold, list_values, normalise_typed_phone
 from contacts.models import CandidatePair, Contact, ContactLink, Identifier
 from contacts.normalisation import normalise_email
@@ -65,10 +66,10 @@ class ContactViewSet(ReadViewSet):
 
 
 def find_by_external_id(contacts: Any, external_id: str) -> Any:
-    """Those whose attendee id, or whose record's id at a CRM, this is."""
+    """Those whose attendee id, or whose record's id at a CRM, this is; of merged ones, what they went into."""
     attendees = hold(Contact.objects, Kind.ATTENDEE_ID, external_id)
-    records = ContactLink.objects.filter(external_id=external_id)
-    return contacts.filter(Q(pk__in=attendees.values("pk")) | Q(pk__in=records.values("contact")))
+    linked = ContactLink.objects.filter(external_id=external_id).values_list("contact", flat=True)
+    return contacts.filter(Q(pk__in=attendees.values("pk")) | Q(pk__in=[find_living(key) for key in linked]))
 
 
 class CandidatePairSerializer(serializers.ModelSerializer[CandidatePair]):

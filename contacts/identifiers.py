@@ -26,10 +26,13 @@ class Holdings:
     """Who holds what a person claims, and what the person's contact has, each loaded at once."""
 
     def __init__(self, claims: Iterable[Claim]) -> None:
-        indexes = [claim.index for claim in claims if claim.index is not None]
-        rows = Identifier.objects.select_related("contact").filter(index__in=indexes, is_current=True)
-        self.rows = list(rows)
+        self.indexes = [claim.index for claim in claims if claim.index is not None]
         self.own: list[Identifier] = []
+        self.load()
+
+    def load(self) -> None:
+        rows = Identifier.objects.select_related("contact").filter(index__in=self.indexes, is_current=True)
+        self.rows = list(rows)
 
     def load_own(self, contact: Contact) -> None:
         self.own = [] if contact._state.adding else list(contact.identifiers.all())
@@ -45,8 +48,12 @@ class Holdings:
         return claim.is_role or (claim.index is not None and self.find(claim, is_shared=True) is not None)
 
     def find_own(self, claim: Claim) -> Identifier | None:
-        """The contact's row for this value, current or not. Unreadable values are compared as typed."""
-        return next((row for row in self.own if is_of(row, claim) and row.value == claim.value), None)
+        """The contact's row for this value, current or not. Unreadable values are compared as typed.
+
+        A merged contact may have several: a current one counts most, then one that came through the same attendee id.
+        """
+        found = [row for row in self.own if is_of(row, claim) and row.value == claim.value]
+        return max(found, key=lambda row: (row.is_current, row.introduced_by == claim.introduced_by), default=None)
 
 
 def is_of(row: Identifier, claim: Claim) -> bool:
@@ -101,7 +108,8 @@ def take(contact: Contact, claim: Claim, holdings: Holdings) -> tuple[bool, Iden
 
 
 def list_values(contact: Contact, kind: Kind) -> list[str]:
-    return [i.value for i in contact.identifiers.all() if i.kind == kind and i.is_current]
+    """Those that the contact has now, each once."""
+    return list(dict.fromkeys(i.value for i in contact.identifiers.all() if i.kind == kind and i.is_current))
 
 
 def hold(contacts: Any, kind: Kind, value: str | None) -> Any:

@@ -11,8 +11,21 @@ from simple_history.models import HistoricalRecords
 from uuid_utils.compat import uuid7
 
 from integrations.models import Connection
-from integrations.models.provenance import record_changes
-from integrations.privacy.encryption import EncryptedTextField, show_unreadable
+from integrations.models.provenance import current_delivery_id, record_changes
+from integrations.privacy.encryption import EncryptedJSONField, EncryptedTextField, show_unreadable
+
+
+def merged_from() -> "models.ForeignKey[Contact | None, Contact | None]":
+    """The column of what moves with a contact: whose it was before merges, to whom it goes back. None: the holder's."""
+    return models.ForeignKey(
+        "contacts.Contact",
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+    )
 
 
 class Contact(models.Model):
@@ -67,6 +80,7 @@ class Identifier(models.Model):
         ATTENDEE_ID = "attendee_id", "Attendee id"
 
     contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="identifiers")
+    merged_from = merged_from()
     kind = models.CharField(max_length=16, choices=Kind)
     connection = models.ForeignKey(Connection, null=True, blank=True, on_delete=models.PROTECT)
     value = EncryptedTextField()
@@ -76,7 +90,7 @@ class Identifier(models.Model):
     # The attendee id through which an e-mail or phone came: a new one through the same id takes its place.
     introduced_by = models.CharField(max_length=320, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
-    history = record_changes(excluded_fields=["index"])
+    history = record_changes(excluded_fields=["index", "merged_from"])
 
     class Meta:
         ordering: ClassVar = ["id"]
@@ -88,14 +102,18 @@ class Identifier(models.Model):
                 nulls_distinct=False,
                 name="identifier_held_once",
             ),
+            # Contacts that were merged may both have brought the same shared mailbox.
             models.UniqueConstraint(
                 fields=["contact", "kind", "index", "connection"],
-                condition=Q(index__isnull=False),
+                condition=Q(index__isnull=False, merged_from__isnull=True),
                 nulls_distinct=False,
                 name="identifier_once_a_contact",
             ),
         ]
-        indexes: ClassVar = [models.Index(fields=["index", "kind"], name="identifier_index")]
+        indexes: ClassVar = [
+            models.Index(fields=["index", "kind"], name="identifier_index"),
+            models.Index(fields=["merged_from"], condition=Q(merged_from__isnull=False), name="identifier_merged_from"),
+        ]
 
     @show_unreadable()
     def __str__(self) -> str:
@@ -135,16 +153,23 @@ class CandidatePair(models.Model):
 
 
 class ContactLink(models.Model):
-    """A contact's record at a CRM."""
+    """A contact's record at a CRM.
+
+    A merged contact keeps its link where the one that it went into has a record there too: that one leads, this one's
+    external id leads to it.
+    """
 
     contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="links")
+    merged_from = merged_from()
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT)
     external_id = models.CharField(max_length=255)
     # Of what was last brought there: the same again need not be sent, and its echo is not news.
     pushed_hash = models.CharField(max_length=64, blank=True, editable=False)
     pushed_at = models.DateTimeField(null=True, blank=True)
+    # When the CRM merged this record into the leading one: it is not there any more.
+    merged_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
-    history = record_changes()
+    history = record_changes(excluded_fields=["merged_from"])
 
     class Meta:
         ordering: ClassVar = ["id"]
@@ -152,9 +177,84 @@ class ContactLink(models.Model):
             models.UniqueConstraint(fields=["contact", "connection"], name="contact_link_once"),
             models.UniqueConstraint(fields=["connection", "external_id"], name="contact_link_external_id"),
         ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["merged_from"], condition=Q(merged_from__isnull=False), name="contact_link_merged_from"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.external_id} at {self.connection}"
+
+
+class Consent(models.Model):
+    """What a person said about being written to, once. The latest word for a purpose and a channel counts."""
+
+    class Purpose(models.TextChoices):
+        MARKETING = "marketing", "Marketing"
+        TRANSACTIONAL = "transactional", "Messages about a booking"
+
+    class Channel(models.TextChoices):
+        EMAIL = "email", "E-mail"
+        PHONE = "phone", "Phone"
+        SMS = "sms", "Text message"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="consents")
+    merged_from = merged_from()
+    purpose = models.CharField(max_length=16, choices=Purpose)
+    channel = models.CharField(max_length=16, choices=Channel)
+    is_given = models.BooleanField(help_text="Off: it was refused, or taken back.")
+    source = models.CharField(max_length=64, help_text="Where it was said, such as calendar.live.")
+    # The attendee id with which it came, as in identifiers.
+    introduced_by = models.CharField(max_length=320, blank=True, editable=False)
+    wording = EncryptedTextField(default="", blank=True)
+    given_at = models.DateTimeField()
+    delivery_id = models.UUIDField(null=True, default=current_delivery_id, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    history = record_changes(excluded_fields=["delivery_id", "merged_from"])
+
+    class Meta:
+        ordering: ClassVar = ["-given_at", "-id"]
+        indexes: ClassVar = [
+            models.Index(fields=["contact", "purpose", "channel", "-given_at"], name="consent_latest"),
+            models.Index(fields=["merged_from"], condition=Q(merged_from__isnull=False), name="consent_merged_from"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_purpose_display()} by {self.get_channel_display()}: {'yes' if self.is_given else 'no'}"
+
+
+class Merge(models.Model):
+    """Two contacts that became one, with all that is needed to take them apart again."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    winner = models.ForeignKey(Contact, on_delete=models.PROTECT, related_name="merges_won")
+    loser = models.ForeignKey(Contact, on_delete=models.PROTECT, related_name="merges_lost")
+    # Nobody where a CRM told it: then the connection, and the delivery.
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    told_by = models.ForeignKey(Connection, null=True, on_delete=models.PROTECT, related_name="+")
+    delivery_id = models.UUIDField(null=True, default=current_delivery_id, editable=False)
+    made_at = models.DateTimeField(auto_now_add=True)
+    # Field → value, side, reason, other: what was chosen, and why.
+    choices = EncryptedJSONField(default=dict)
+    # "winner" and "loser" → field → value, as they were.
+    before = EncryptedJSONField(default=dict)
+    # Field → old and new: what this merge still is to the winner's fields. Undoing another merge may change it.
+    changes = EncryptedJSONField(default=dict)
+    # Kind of row → ids of the loser's that moved. Of candidate pairs: what became of them.
+    moved = models.JSONField(default=dict)
+    undone_at = models.DateTimeField(null=True)
+    undone_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["loser"], condition=Q(undone_at=None), name="merge_one_a_loser"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.loser_id} into {self.winner_id}"
 
 
 class ScoreRule(models.Model):

@@ -8,8 +8,10 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
+from contacts.aliases import find_living, list_family
 from contacts.claims import Kind
 from contacts.identifiers import list_values
+from contacts.links import settle_links
 from contacts.models import Contact, ContactLink, Identifier
 from integrations import mappings
 from integrations.effects import Result, Skipped, Task, carries_out_together, plan
@@ -178,8 +180,13 @@ def on_first_link(notify: Notify) -> Notify:
 
 @transaction.atomic
 def unlink(connection_id: int, external_id: str) -> bool:
-    """Forget a record that was deleted over there. Whether there was one."""
+    """Forget a record that was deleted over there; another one of a merged contact leads from then on.
+
+    Whether there was one.
+    """
     link = ContactLink.objects.filter(connection=connection_id, external_id=external_id).first()
     if link:
         link.delete()
+        living = find_living(link.contact_id)
+        settle_links(living, list_family(living))
     return link is not None

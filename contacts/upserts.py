@@ -11,6 +11,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from contacts.aliases import find_living
 from contacts.claims import Claim, Claims, Kind, Person, Source, index_name_and_company, list_indexes, read_claims
 from contacts.identifiers import Holdings, lock_indexes, mark_shared, retire_replaced, take
 from contacts.matching import has_clearly_different_given_name, is_compatible_name
@@ -79,15 +80,15 @@ def upsert_once(person: Person, claims: Claims, source: Source) -> Contact:
 def find_contact(person: Person, claims: Claims, holdings: Holdings) -> tuple[Contact | None, Pairs]:
     """The matching contact, locked, and those that only may be the same person."""
     if holder := holdings.find_holder(claims[Kind.ATTENDEE_ID]):
-        return lock(holder.contact), []
+        return lock_holder(holder, holdings), []
     if (email := claims.get(Kind.EMAIL)) and (holder := holdings.find_holder(email)):
         if not has_clearly_different_given_name(person.full_name, holder.contact.full_name):
-            return lock(holder.contact), []
+            return lock_holder(holder, holdings), []
         mark_shared(holder)
     phone = claims.get(Kind.PHONE)
     holder = holdings.find_holder(phone) if phone else None
     if holder and is_compatible_name(person.full_name, holder.contact.full_name):
-        return lock(holder.contact), []
+        return lock_holder(holder, holdings), []
     pairs: Pairs = []
     for contact in find_by_name_and_company(person):
         if not contradicts(contact, claims):
@@ -97,9 +98,22 @@ def find_contact(person: Person, claims: Claims, holdings: Holdings) -> tuple[Co
 
 
 def lock(contact: Contact) -> Contact:
-    """The contact's latest state, locked until the transaction ends; of a merged one, the one that it went into."""
-    latest = Contact.objects.select_for_update(no_key=True).get(pk=contact.pk)
-    return lock(latest.merged_into) if latest.merged_into else latest
+    """The contact's latest state, locked until the transaction ends; of a merged one, the one that it went into.
+
+    An alias itself is not locked. One that becomes an alias while it is waited for is followed.
+    """
+    living = Contact.objects.select_for_update(no_key=True).filter(merged_into=None)
+    while (latest := living.filter(pk=contact.pk).first()) is None:
+        contact = Contact.objects.get(pk=find_living(contact.pk))
+    return latest
+
+
+def lock_holder(holder: Identifier, holdings: Holdings) -> Contact:
+    """The identifier's contact, locked. Where that was merged since it was looked for, who holds what is read anew."""
+    contact = lock(holder.contact)
+    if contact.pk != holder.contact_id:
+        holdings.load()
+    return contact
 
 
 def find_by_name_and_company(person: Person) -> Iterable[Contact]:

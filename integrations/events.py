@@ -24,6 +24,15 @@ class CalendarRef:
 
 
 @dataclass(frozen=True, slots=True)
+class BookedConsent:
+    """What an attendee said about marketing; `text` is the wording, `given_at` None where it is not known."""
+
+    is_given: bool
+    given_at: datetime | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class BookedAttendee:
     """A person as typed: normalising is the contacts' matter. Empty texts are unknown values."""
 
@@ -35,6 +44,7 @@ class BookedAttendee:
     country: str
     timezone: str
     response: str
+    consent: BookedConsent | None = None
 
 
 @dataclass(frozen=True, slots=True)

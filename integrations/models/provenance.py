@@ -36,19 +36,32 @@ def create_recorded(rows: Sequence[models.Model], deliveries: Iterable[UUID | No
     """Create rows of one model with their history, in two statements. `deliveries`: what led to each of them."""
     if not rows:
         return
-    model, now = type(rows[0]), timezone.now()
-    model._default_manager.bulk_create(rows)
-    history: Any = model.history.model  # type: ignore[attr-defined]
-    history.objects.bulk_create(
-        history(
-            history_date=now,
-            history_type="+",
-            history_user=history.get_default_history_user(row),
-            delivery_id=delivery_id,
-            **{field.attname: getattr(row, field.attname) for field in history.tracked_fields},
+    type(rows[0])._default_manager.bulk_create(rows)
+    record(rows, "+", deliveries)
+
+
+def update_recorded(rows: Sequence[models.Model], fields: Sequence[str]) -> None:
+    """Write these fields of rows of one model with their history, in two statements, for the current delivery."""
+    if not rows:
+        return
+    type(rows[0])._default_manager.bulk_update(rows, fields)
+    record(rows, "~", [current_delivery.get()] * len(rows))
+
+
+def record(rows: Sequence[models.Model], history_type: str, deliveries: Iterable[UUID | None]) -> None:
+    now = timezone.now()
+    history: Any = type(rows[0]).history.model  # type: ignore[attr-defined]
+    with keep_unreadable():
+        history.objects.bulk_create(
+            history(
+                history_date=now,
+                history_type=history_type,
+                history_user=history.get_default_history_user(row),
+                delivery_id=delivery_id,
+                **{field.attname: getattr(row, field.attname) for field in history.tracked_fields},
+            )
+            for row, delivery_id in zip(rows, deliveries, strict=True)
         )
-        for row, delivery_id in zip(rows, deliveries, strict=True)
-    )
 
 
 class RecordedManager(HistoryManager):

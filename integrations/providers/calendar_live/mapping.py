@@ -7,7 +7,7 @@ import re
 from datetime import datetime
 from typing import Any
 
-from integrations.events import BookedAttendee, BookedPayment, Booking, CalendarRef
+from integrations.events import BookedAttendee, BookedConsent, BookedPayment, Booking, CalendarRef
 from integrations.exceptions import PayloadError
 from integrations.payloads import PayloadReader, clean_value, parse_instant
 
@@ -96,6 +96,23 @@ def read_attendee(attendee: PayloadReader) -> BookedAttendee:
         country=read_country(attendee),
         timezone=attendee.optional_text("timezone", max_length=64),
         response=read_response(attendee),
+        consent=read_consent(attendee),
+    )
+
+
+def read_consent(attendee: PayloadReader) -> BookedConsent | None:
+    """None where nothing was said about marketing; what is neither yes nor no says nothing."""
+    consent = attendee.optional_object("consent")
+    if consent is None or consent.value.get("marketing") is None:
+        return None
+    marketing = consent.value["marketing"]
+    if not isinstance(marketing, bool):
+        attendee.notes.append(f"{consent.at('marketing')}: neither true nor false, left out.")
+        return None
+    return BookedConsent(
+        is_given=marketing,
+        given_at=consent.optional_instant("given_at"),
+        text=consent.optional_text("text"),
     )
 
 
