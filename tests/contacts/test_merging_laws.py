@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 PEOPLE = 6
 STEPS = 25
-EXAMPLES = 20
+EXAMPLES = 10
 SIDES = st.dictionaries(st.sampled_from(FIELDS), st.sampled_from([Side.WINNER, Side.LOSER]), max_size=4)
 
 
