@@ -32,10 +32,10 @@ run: $(VENV)/run.stamp  ## Start web, worker and sandbox, with demo data. Ctrl-C
 
 CONTRACTS := tests/integrations/providers tests/integrations/sandbox
 
-# What starts processes mostly waits for them, so four at a time keep two cores busy; coverage would see none of them.
+# What starts processes mostly waits for them, so three at a time keep two cores busy; coverage would see none of it.
 test: lint types layers migrations deploy-check node-packages  ## Run every check and every test.
 	$(PY) -m pytest -q -n 2 -m "not slow and not browser" --cov --cov-report=term:skip-covered
-	$(PY) -m pytest -q -n 4 --dist worksteal -m "slow or browser"
+	$(PY) -m pytest -q -n 3 --dist worksteal -m "slow or browser"
 
 test-fast: $(VENV)/dev.stamp  ## Run what serves while you work: not the slow ones, nor the adapters' and the sandbox's.
 	$(PY) -m pytest -q -n 2 -m "not slow and not browser" $(CONTRACTS:%=--ignore=%)
