@@ -5,12 +5,17 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from hypothesis import settings as hypothesis_settings
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from integrations import effects, endpoints
 from integrations.models import Connection
 from tests.factories import make_connection
+
+# On a busy machine one example may take long, which says nothing about the code.
+hypothesis_settings.register_profile("unhurried", parent=hypothesis_settings(), deadline=None)
+hypothesis_settings.load_profile("unhurried")
 
 
 @pytest.fixture(autouse=True)
