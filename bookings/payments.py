@@ -85,7 +85,7 @@ def lock_payments(told: Told) -> None:
     keys = sorted(blind_index.number("payment", name) for name in names if name)
     with database.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(key) FROM unnest(%s::bigint[]) AS key", [keys])
-    lock_meetings(find_told(told))
+    lock_meetings(list(find_told(told)))
 
 
 def lock_meetings(payments: Sequence[Payment]) -> list[Meeting]:
@@ -101,18 +101,18 @@ def payments_of(meeting: Meeting) -> QuerySet[Payment]:
     return Payment.objects.filter(Q(meeting=meeting) | is_named)
 
 
-def find_told(told: Told) -> list[Payment]:
+def find_told(told: Told) -> QuerySet[Payment]:
     """The session's and the intent's rows, of which there may be one, two, or none."""
     of_session = Q(session_id=told.session_id) if told.session_id else Q(pk__in=[])
     of_intent = Q(payment_intent=told.payment_intent) if told.payment_intent else Q(pk__in=[])
-    return list(Payment.objects.filter(of_session | of_intent))
+    return Payment.objects.filter(of_session | of_intent)
 
 
 def lock_payment(told: Told) -> Payment:
     """The session's or the intent's row, locked; a new one where neither is known. Two that are one are joined."""
-    rows = Payment.objects.select_for_update(no_key=True)
-    of_session = rows.filter(session_id=told.session_id).first() if told.session_id else None
-    of_intent = rows.filter(payment_intent=told.payment_intent).first() if told.payment_intent else None
+    rows = list(find_told(told).select_for_update(no_key=True))
+    of_session = next((row for row in rows if told.session_id and row.session_id == told.session_id), None)
+    of_intent = next((row for row in rows if told.payment_intent and row.payment_intent == told.payment_intent), None)
     if of_session and of_intent and of_session != of_intent and not of_intent.session_id:
         join(of_session, of_intent)
     return of_session or of_intent or Payment()
