@@ -10,7 +10,7 @@ from django.utils import timezone
 from integrations import oauth, tokens
 from integrations.models import Connection, Effect, Pair, Token
 from integrations.privacy.encryption import UnreadableValueError
-from integrations.providers import PROVIDERS
+from integrations.providers import PROVIDERS, name_provider
 from integrations.retries import Cause
 
 Status = Connection.Status
@@ -118,22 +118,17 @@ def is_refreshable(connection: Connection, token: Token) -> bool:
 
 def explain_refusal(connection: Connection, token: Token | None) -> str:
     if token is not None and tokens.is_refused(token):
-        return tokens.describe_error(token.error, provider=name_provider(connection))
+        return tokens.describe_error(token.error, provider=name_provider(connection.provider))
     return (
-        f"{name_provider(connection)} refuses the connection's credentials, or its grant was revoked: "
+        f"{name_provider(connection.provider)} refuses the connection's credentials, or its grant was revoked: "
         "authorise it again, or set new credentials."
     )
 
 
 def explain_failures(connection: Connection, token: Token) -> str:
-    told = tokens.describe_error(token.error, provider=name_provider(connection))
+    told = tokens.describe_error(token.error, provider=name_provider(connection.provider))
     count = "The last refresh has" if token.failures == 1 else f"The last {token.failures} refreshes have"
     return f"{told} {count} failed, lately at {token.failed_at:%Y-%m-%d %H:%M} UTC."
-
-
-def name_provider(connection: Connection) -> str:
-    known = PROVIDERS.get(connection.provider)
-    return known.name if known else connection.provider
 
 
 # --- What hangs on it -------------------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ from unfold.enums import ActionVariant
 from integrations.admin import oauth_buttons, secret_buttons
 from integrations.admin.base import Button
 from integrations.admin.connection_forms import CredentialsForm
-from integrations.admin.formats import name_provider
 from integrations.admin.mapping_files import CHANGE as CHANGE_MAPPING
 from integrations.admin.mapping_files import ImportForm, import_file
 from integrations.admin.oauth_buttons import token_of
@@ -19,7 +18,7 @@ from integrations.exceptions import KeepsyncError, ReauthoriseError
 from integrations.jobs import change_status
 from integrations.models import Connection
 from integrations.pairs import prepare
-from integrations.providers import PROVIDERS
+from integrations.providers import PROVIDERS, name_provider
 from integrations.providers.crm import Crm
 from integrations.tokens import CLIENT_ERRORS, SETUP
 

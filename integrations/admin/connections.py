@@ -19,7 +19,6 @@ from integrations.admin.formats import (
     NOTHING,
     address_of,
     format_json,
-    name_provider,
     show_choice,
     show_instant,
 )
@@ -31,6 +30,7 @@ from integrations.admin.secret_page import describe_secrets, show_secrets_page
 from integrations.connections import add_connection, asked_options
 from integrations.endpoints import mark_changed
 from integrations.models import Connection
+from integrations.providers import name_provider
 
 Status = Connection.Status
 STATUS_VARIANTS = {

@@ -16,11 +16,12 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from integrations.admin.base import BulkButton, confirm, show_page
-from integrations.admin.formats import address_of_list, link, link_to, name_provider, show_instant, show_label
+from integrations.admin.formats import address_of_list, link, link_to, show_instant, show_label
 from integrations.admin.panels import Panel
 from integrations.admin.replaying import DELIVERIES, EFFECTS, PROMISE, Replayable, replay_and_log
 from integrations.admin.subjects import show_subject
 from integrations.models import Effect
+from integrations.providers import name_provider
 from integrations.retries import Cause
 
 # More in one request would outlast it. The receipt says how many are left.

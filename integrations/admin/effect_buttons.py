@@ -7,11 +7,11 @@ from unfold.enums import ActionVariant
 
 from integrations import effects
 from integrations.admin.base import Button, ReasonForm
-from integrations.admin.formats import name_provider
 from integrations.admin.replaying import EFFECTS, PROMISE
 from integrations.exceptions import StateError
 from integrations.jobs import replay_effects, send_effect_again
 from integrations.models import Effect
+from integrations.providers import name_provider
 
 Status = Effect.Status
 OPERATE = EFFECTS.may_operate

@@ -6,10 +6,11 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from integrations.admin.formats import format_utc, link_to, name_provider, relate
+from integrations.admin.formats import format_utc, link_to, relate
 from integrations.claims import IN_ORDER
 from integrations.effects import is_unknown, may_replay
 from integrations.models import Connection, Drain, Effect
+from integrations.providers import name_provider
 from integrations.retries import Cause
 
 Status = Effect.Status

@@ -15,8 +15,6 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince, timeuntil
 
-from integrations.providers import PROVIDERS
-
 NOTHING = "-"
 
 
@@ -52,12 +50,6 @@ def show_choice(row: Model, field: str, variants: Mapping[Any, str]) -> SafeStri
     if not value:
         return NOTHING
     return show_label(getattr(row, f"get_{field}_display")(), variants.get(value, ""))
-
-
-def name_provider(key: str) -> str:
-    """A provider's name, also of one that this version does not know."""
-    known = PROVIDERS.get(key)
-    return known.name if known else key
 
 
 def link_to(row: Model, text: object = None) -> SafeString:

@@ -4,12 +4,12 @@ from unfold.enums import ActionVariant
 
 from integrations import authorisations, refreshes
 from integrations.admin.base import Button, PageLink
-from integrations.admin.formats import name_provider, relate
+from integrations.admin.formats import relate
 from integrations.connections import asked_credentials, client_credentials
 from integrations.exceptions import StateError
 from integrations.models import Connection, Token
 from integrations.privacy.encryption import UnreadableValueError
-from integrations.providers import PROVIDERS
+from integrations.providers import PROVIDERS, name_provider
 from integrations.stoppages import IN_USE, find_partners, is_refreshable, list_flows
 
 CHANGE = "integrations.change_connection"

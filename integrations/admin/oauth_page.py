@@ -12,13 +12,14 @@ from unfold.widgets import UnfoldBooleanWidget
 from integrations import oauth
 from integrations.admin.base import ButtonForm, show_page
 from integrations.admin.connection_forms import ask_credential
-from integrations.admin.formats import NOTHING, address_of, name_provider
+from integrations.admin.formats import NOTHING, address_of
 from integrations.admin.oauth_buttons import name_authorise, token_of
 from integrations.admin.panels import Panel
 from integrations.connections import CLIENT, set_credentials
 from integrations.exceptions import KeepsyncError
 from integrations.models import Connection
 from integrations.privacy.encryption import UnreadableValueError, show_unreadable
+from integrations.providers import name_provider
 
 SHOWN_OF_ID = 4
 OTHER_ACCOUNT = "Else nothing is changed where somebody signs in there with another account than the one above."

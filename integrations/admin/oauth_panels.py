@@ -11,7 +11,6 @@ from integrations.admin.formats import (
     address_of_list,
     format_utc,
     link,
-    name_provider,
     relate,
     show_instant,
     show_label,
@@ -22,6 +21,7 @@ from integrations.admin.oauth_page import name_account
 from integrations.admin.panels import Panel, panel_on
 from integrations.authorisations import missing_scopes
 from integrations.models import Authorisation, Connection, Effect, Token
+from integrations.providers import name_provider
 from integrations.stoppages import IN_USE, Stoppage, find_stoppage, is_failing, is_over, is_refreshable, is_usable
 
 Outcome = Authorisation.Outcome

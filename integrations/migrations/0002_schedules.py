@@ -1,30 +1,11 @@
 from django.db import migrations
-from django.utils import timezone
 
-NAME = "sweep"
-
-
-def add_schedule(apps, schema_editor):
-    Schedule = apps.get_model("django_q", "Schedule")
-    Schedule.objects.get_or_create(
-        name=NAME,
-        defaults={
-            "func": "integrations.jobs.sweep",
-            "schedule_type": "I",
-            "minutes": 1,
-            "repeats": -1,
-            "next_run": timezone.now(),
-        },
-    )
-
-
-def remove_schedule(apps, schema_editor):
-    apps.get_model("django_q", "Schedule").objects.filter(name=NAME).delete()
+from integrations.schedules import DJANGO_Q, add_schedule
 
 
 class Migration(migrations.Migration):
     dependencies = [
         ("integrations", "0001_initial"),
-        ("django_q", "0019_alter_task_options_alter_ormq_key_alter_ormq_lock_and_more"),
+        DJANGO_Q,
     ]
-    operations = [migrations.RunPython(add_schedule, remove_schedule)]
+    operations = [add_schedule("sweep", "integrations.jobs.sweep", minutes=1)]

@@ -2,34 +2,15 @@
 
 import django.db.models.deletion
 from django.db import migrations, models
-from django.utils import timezone
 
-NAME = "poll"
-
-
-def add_schedule(apps, schema_editor):
-    Schedule = apps.get_model("django_q", "Schedule")
-    Schedule.objects.get_or_create(
-        name=NAME,
-        defaults={
-            "func": "integrations.jobs.poll_connections",
-            "schedule_type": "I",
-            "minutes": 5,
-            "repeats": -1,
-            "next_run": timezone.now(),
-        },
-    )
-
-
-def remove_schedule(apps, schema_editor):
-    apps.get_model("django_q", "Schedule").objects.filter(name=NAME).delete()
+from integrations.schedules import DJANGO_Q, add_schedule
 
 
 class Migration(migrations.Migration):
 
     dependencies = [
         ('integrations', '0004_effects'),
-        ('django_q', '0019_alter_task_options_alter_ormq_key_alter_ormq_lock_and_more'),
+        DJANGO_Q,
     ]
 
     operations = [
@@ -40,5 +21,5 @@ class Migration(migrations.Migration):
                 ('asked_until', models.DateTimeField()),
             ],
         ),
-        migrations.RunPython(add_schedule, remove_schedule),
+        add_schedule("poll", "integrations.jobs.poll_connections", minutes=5),
     ]

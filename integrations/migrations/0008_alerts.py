@@ -2,34 +2,15 @@
 
 import django.db.models.deletion
 from django.db import migrations, models
-from django.utils import timezone
 
-NAME = "check_alerts"
-
-
-def add_schedule(apps, schema_editor):
-    Schedule = apps.get_model("django_q", "Schedule")
-    Schedule.objects.get_or_create(
-        name=NAME,
-        defaults={
-            "func": "integrations.jobs.check_alerts",
-            "schedule_type": "I",
-            "minutes": 1,
-            "repeats": -1,
-            "next_run": timezone.now(),
-        },
-    )
-
-
-def remove_schedule(apps, schema_editor):
-    apps.get_model("django_q", "Schedule").objects.filter(name=NAME).delete()
+from integrations.schedules import DJANGO_Q, add_schedule
 
 
 class Migration(migrations.Migration):
 
     dependencies = [
         ('integrations', '0007_token_schedule'),
-        ('django_q', '0019_alter_task_options_alter_ormq_key_alter_ormq_lock_and_more'),
+        DJANGO_Q,
     ]
 
     operations = [
@@ -52,5 +33,5 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(condition=models.Q(('closed_at', None)), fields=('kind', 'connection'), name='alert_open_once', nulls_distinct=False)],
             },
         ),
-        migrations.RunPython(add_schedule, remove_schedule),
+        add_schedule("check_alerts", "integrations.jobs.check_alerts", minutes=1),
     ]

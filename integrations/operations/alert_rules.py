@@ -6,9 +6,9 @@ from datetime import timedelta
 from integrations import oauth
 from integrations.models import Alert, Connection
 from integrations.operations.alerts import Finding, Seen, Watched, raises_alert
-from integrations.providers import PROVIDERS
+from integrations.providers import PROVIDERS, name_provider
 from integrations.providers.oauth import OAuth
-from integrations.stoppages import IN_USE, Problem, find_problem, is_failing, is_refreshable, is_usable, name_provider
+from integrations.stoppages import IN_USE, Problem, find_problem, is_failing, is_refreshable, is_usable
 from integrations.webhook_secrets import describe_reminder
 
 Level = Alert.Level
@@ -97,4 +97,4 @@ def find_old_secrets(seen: Seen) -> Iterator[Finding]:
 
 
 def title_of(each: Watched) -> str:
-    return f"{each.connection} ({name_provider(each.connection)})"
+    return f"{each.connection} ({name_provider(each.connection.provider)})"

@@ -23,3 +23,9 @@ def get_provider(key: str) -> Provider:
         return PROVIDERS[key]
     except KeyError:
         raise SetupError(f"there is no provider {key!r}; known are: {', '.join(PROVIDERS)}.") from None
+
+
+def name_provider(key: str) -> str:
+    """A provider's name, also of one that this version does not know."""
+    known = PROVIDERS.get(key)
+    return known.name if known else key
