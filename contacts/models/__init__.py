@@ -1,0 +1,23 @@
+"""The tables of people: contacts, what identifies them, duplicates, consents, imports, and rules for leads."""
+
+from contacts.models.consents import Consent
+from contacts.models.contacts import Contact, ContactLink, Identifier, Matched, merged_from
+from contacts.models.duplicates import CandidatePair, Merge
+from contacts.models.imports import ImportRow, ImportRun
+from contacts.models.leads import Absence, PoolMember, ScoreRule
+
+__all__ = [
+    "Absence",
+    "CandidatePair",
+    "Consent",
+    "Contact",
+    "ContactLink",
+    "Identifier",
+    "ImportRow",
+    "ImportRun",
+    "Matched",
+    "Merge",
+    "PoolMember",
+    "ScoreRule",
+    "merged_from",
+]
