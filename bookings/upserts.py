@@ -203,6 +203,7 @@ def read_source(booking: Booking, origin: Origin) -> Source:
         default_region=origin.default_region,
         seen_at=booking.updated_at,
         reference=f"{booking.uid}/{booking.id}/{booking.version:019d}",
+        met_at=booking.created_at,
     )
 
 

@@ -16,12 +16,13 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from contacts import lead_admin  # noqa: F401
 from contacts.identifiers import hold, list_values, normalise_typed_phone
-from contacts.models import CandidatePair, Contact, ContactLink, Identifier
+from contacts.models import CandidatePair, Contact, ContactLink, Identifier, Matched
 from contacts.normalisation import normalise_email, split_words
 from contacts.sync import plan_contacts
 from contacts.upserts import FIELDS, index_names
@@ -199,13 +200,14 @@ def show_lines(texts: Sequence[str]) -> str:
 def show_identifiers(request: HttpRequest, contact: Contact) -> Panel:
     return Panel(
         "E-mails, phones and ids",
-        headers=["Kind", "Value", "Connection", "State", "Since"],
+        headers=["Kind", "Value", "Connection", "State", "How it came here", "Since"],
         rows=[
             [
                 identifier.get_kind_display(),
                 identifier.value,
                 identifier.connection or NOTHING,
                 describe_identifier(identifier),
+                describe_match(identifier),
                 show_instant(identifier.created_at),
             ]
             for identifier in contact.identifiers.select_related("connection")
@@ -219,6 +221,11 @@ def describe_identifier(identifier: Identifier) -> str:
     if identifier.index is None:
         return show_label("As typed, never matched", "warning")
     return show_label("Shared, identifies nobody", "warning") if identifier.is_shared else show_label("Held", "success")
+
+
+def describe_match(row: Matched) -> SafeString | str:
+    """How the person who brought it was matched with this contact, and why."""
+    return show_lines([row.get_matched_by_display(), row.matched_because]) if row.matched_by else NOTHING
 
 
 @panel_on(Contact)
@@ -240,10 +247,16 @@ def show_pairs(request: HttpRequest, contact: Contact) -> Panel | None:
 def show_links(request: HttpRequest, contact: Contact) -> Panel:
     links = ContactLink.objects.filter(contact=contact).select_related("connection")
     rows = [
-        [link_to(link.connection), link.external_id, show_instant(link.pushed_at), show_instant(link.created_at)]
+        [
+            link_to(link.connection),
+            link.external_id,
+            describe_match(link),
+            show_instant(link.pushed_at),
+            show_instant(link.created_at),
+        ]
         for link in links.defer("connection__credentials")
     ]
-    headers = ["Connection", "External id", "Last sent", "Since"]
+    headers = ["Connection", "External id", "How it came here", "Last sent", "Since"]
     return Panel("At CRMs", headers=headers, rows=rows, empty="It is at no CRM.")
 
 

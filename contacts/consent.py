@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from contacts.claims import name_origin
 from contacts.models import Consent, Contact
 from integrations.models.provenance import create_recorded, current_delivery
 
@@ -32,7 +33,7 @@ class ConsentSource:
 
     @property
     def introduced_by(self) -> str:
-        return f"{self.connection_id}:{self.attendee_id}" if self.attendee_id else ""
+        return name_origin(self.connection_id, self.attendee_id)
 
 
 def record_consents(contact: Contact, consents: Iterable[Said], source: ConsentSource) -> list[Consent]:

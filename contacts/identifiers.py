@@ -1,6 +1,6 @@
 """Who holds an identifier. What identifies somebody is held by one contact; what is shared may be held by many."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.db import connection
@@ -66,17 +66,28 @@ def mark_shared(identifier: Identifier) -> None:
     identifier.save(update_fields=["is_shared"])
 
 
-def retire_replaced(holdings: Holdings, claim: Claim) -> bool:
+def free(identifiers: Collection[Identifier], holdings: Holdings) -> None:
+    """Take away what somebody who was erased had: whoever has it now is somebody new."""
+    for identifier in identifiers:
+        identifier.is_current = False
+        identifier.save(update_fields=["is_current"])
+    gone = {identifier.pk for identifier in identifiers}
+    holdings.rows = [row for row in holdings.rows if row.pk not in gone]
+
+
+def retire_replaced(holdings: Holdings, claims: Iterable[Claim]) -> bool:
     """A new e-mail or phone through the same attendee id is a rename: the old one may go to another person.
 
     Whether there was one.
     """
+    claimed: dict[tuple[str, str], set[str]] = {}
+    for claim in claims:
+        if claim.introduced_by:
+            claimed.setdefault((claim.kind, claim.introduced_by), set()).add(claim.value)
     replaced = [
         row
         for row in holdings.own
-        if (row.kind, row.introduced_by) == (claim.kind, claim.introduced_by)
-        and row.is_current
-        and row.value != claim.value
+        if row.is_current and row.value not in claimed.get((row.kind, row.introduced_by), {row.value})
     ]
     for identifier in replaced:
         identifier.is_current = False

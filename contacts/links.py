@@ -10,7 +10,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from contacts.aliases import find_living
-from contacts.models import Contact, ContactLink
+from contacts.models import Contact, ContactLink, Matched
 
 
 def move_links(winner: Contact, loser: Contact) -> tuple[list[ContactLink], list[ContactLink]]:
@@ -36,6 +36,19 @@ def place(link: ContactLink, holder: UUID) -> None:
 def forget_pushed(link: ContactLink) -> None:
     link.pushed_hash, link.pushed_at = "", None
     link.save()
+
+
+def link_record(
+    contact: Contact, connection_id: int | None, external_id: str, by: Matched.By, because: str
+) -> ContactLink:
+    """The contact is this record at the CRM. Nothing has been sent there."""
+    return ContactLink.objects.create(
+        contact=contact,
+        connection_id=connection_id,
+        external_id=external_id,
+        matched_by=by,
+        matched_because=because,
+    )
 
 
 def find_leading(link: ContactLink) -> ContactLink | None:

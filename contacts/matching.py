@@ -7,6 +7,8 @@ import unicodedata
 
 from rapidfuzz.fuzz import ratio
 
+from contacts.duplicates.names import find_sound
+from contacts.duplicates.nicknames import NAMES_OF
 from contacts.normalisation import split_words
 
 SIMILAR = 80
@@ -17,11 +19,18 @@ EAST_ASIAN = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL")
 
 
 def is_same_word(left: str, right: str) -> bool:
-    """Equal, an initial of the other, a short form that begins it, or a typing error away."""
+    """Equal, an initial of the other, a short or familiar form, another transliteration, or a typing error away."""
     shorter, longer = sorted((left, right), key=len)
+    if len(shorter) > 1 and (find_sound(left) == find_sound(right) or is_form_of_one_name(left, right)):
+        return True
     if len(shorter) == 1 or len(shorter) >= SHORTEST_PREFIX:
         return longer.startswith(shorter) or ratio(left, right) >= SIMILAR
     return left == right
+
+
+def is_form_of_one_name(left: str, right: str) -> bool:
+    """Bob and Robert."""
+    return not NAMES_OF.get(left, frozenset()).isdisjoint(NAMES_OF.get(right, ()))
 
 
 def is_written_in(words: list[str], scripts: tuple[str, ...]) -> bool:

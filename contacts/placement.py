@@ -12,11 +12,11 @@ from uuid import UUID
 from django.db import models
 from django.db.models import Q
 
-from contacts.claims import Kind
-from contacts.models import Consent, Contact, Identifier
+from contacts.claims import Kind, name_origin
+from contacts.models import Consent, Contact, ContactLink, Identifier
 from integrations.models.provenance import update_recorded
 
-# Connection id → ids of attendees there.
+# Connection id → ids of attendees there, or of records where it is a CRM.
 type Attendees = Mapping[int, Collection[str]]
 type CameWith = Callable[[Attendees], Q]
 
@@ -67,7 +67,7 @@ def given_by(attendees: Attendees) -> Q:
 
 def name_attendees(attendees: Attendees) -> list[str]:
     """As claims name what introduced them."""
-    return [f"{connection_id}:{attendee_id}" for connection_id, ids in attendees.items() for attendee_id in ids]
+    return [name_origin(connection_id, each) for connection_id, ids in attendees.items() for each in ids]
 
 
 # --- Moving -----------------------------------------------------------------------------------------------------------
@@ -123,9 +123,12 @@ def is_among(row: Any, rows: Collection[Any]) -> bool:
 
 
 def list_attendees(family: Collection[UUID]) -> dict[int, set[str]]:
-    """The attendees that the contacts were before they were merged."""
+    """The attendees and the CRMs' records that the contacts were before they were merged."""
     found: dict[int, set[str]] = {}
     for row in Identifier.objects.filter(kind=Kind.ATTENDEE_ID, merged_from__in=family):
         if row.connection_id is not None:
             found.setdefault(row.connection_id, set()).add(row.value)
+    theirs = Q(merged_from__in=family) | Q(contact__in=family, merged_from=None)
+    for connection_id, external_id in ContactLink.objects.filter(theirs).values_list("connection", "external_id"):
+        found.setdefault(connection_id, set()).add(external_id)
     return found

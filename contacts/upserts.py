@@ -1,10 +1,11 @@
-"""Finding the contact of a person who was met, or making it.
+"""Bringing people who were met to contacts: the one that matches, or a new one.
 
-The order: attendee id, e-mail, phone, name with company. Shared mailboxes and phones match nobody. Of workers that meet
-the same new person at once, one looks and the others wait; the database's constraints stand behind that.
+Every path comes here: webhooks, imports of CRMs and of files, the API. finding.py says who a person is. Of workers that
+meet the same new person at once, one looks and the others wait; the database's constraints stand behind that.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -13,21 +14,34 @@ from django.utils import timezone
 
 from contacts.aliases import find_living
 from contacts.claims import Claim, Claims, Kind, Person, Source, index_name_and_company, list_indexes, read_claims
-from contacts.identifiers import Holdings, lock_indexes, mark_shared, retire_replaced, take
-from contacts.matching import has_clearly_different_given_name, is_compatible_name
-from contacts.models import CandidatePair, Contact, Identifier
+from contacts.finding import Found, Pairs, Reason, Search, is_erased
+from contacts.identifiers import Holdings, free, lock_indexes, mark_shared, retire_replaced, take
+from contacts.links import link_record
+from contacts.matching import has_clearly_different_given_name
+from contacts.models import CandidatePair, Contact, Identifier, Matched
 from contacts.normalisation import split_words
 from contacts.owners import take_turn
 from integrations.exceptions import TransientError
 from integrations.models.provenance import create_recorded, current_delivery
 from integrations.privacy import blind_index
 
-Reason = CandidatePair.Reason
 RACE_TRIES = 3
 FIELDS = ("full_name", "company", "country", "timezone")
 SAVED = (*FIELDS, "lead_score", "owner_id")
 
-type Pairs = list[tuple[Contact, CandidatePair.Reason]]
+
+@dataclass(frozen=True, slots=True)
+class Upserted:
+    """A person's contact, how it was found, and with whom it was put up for review.
+
+    `is_erased`: the person was erased here, and this state is of the time before: nothing was changed.
+    """
+
+    contact: Contact
+    by: Matched.By
+    because: str
+    for_review: Sequence[CandidatePair] = ()
+    is_erased: bool = False
 
 
 def upsert_contact(person: Person, source: Source) -> Contact:
@@ -36,13 +50,18 @@ def upsert_contact(person: Person, source: Source) -> Contact:
 
 
 def upsert_contacts(people: Sequence[Person], source: Source) -> list[Contact]:
-    """The same for several people at once, in their order. All that identifies them is locked before the first."""
-    claimed = [(person, read_claims(person, source)) for person in people]
-    lock_indexes(index for person, claims in claimed for index in list_indexes(person, claims))
-    return [upsert_claimed(person, claims, source) for person, claims in claimed]
+    """The same for several people whom one source tells of, in their order."""
+    return [upserted.contact for upserted in upsert_each([(person, source) for person in people])]
 
 
-def upsert_claimed(person: Person, claims: Claims, source: Source) -> Contact:
+def upsert_each(people: Sequence[tuple[Person, Source]]) -> list[Upserted]:
+    """The same for several people, each with a source. All that identifies them is locked before the first."""
+    claimed = [(person, source, read_claims(person, source)) for person, source in people]
+    lock_indexes(index for person, _, claims in claimed for index in list_indexes(person, claims))
+    return [upsert_claimed(person, claims, source) for person, source, claims in claimed]
+
+
+def upsert_claimed(person: Person, claims: Claims, source: Source) -> Upserted:
     """An identifier that somebody else has taken since it was looked for makes it start anew."""
     for _ in range(RACE_TRIES):
         try:
@@ -53,48 +72,39 @@ def upsert_claimed(person: Person, claims: Claims, source: Source) -> Contact:
     raise TransientError("Several deliveries changed the same contact at once.")
 
 
-def upsert_once(person: Person, claims: Claims, source: Source) -> Contact:
-    holdings = Holdings(claims.values())
-    contact, pairs = find_contact(person, claims, holdings)
-    contact = contact or Contact(lead_source=source.lead_source)
+def upsert_once(person: Person, claims: Claims, source: Source) -> Upserted:
+    holdings = Holdings(claims)
+    found = Search(person, claims, source, holdings).run()
+    if found.contact and found.is_erased:
+        return Upserted(found.contact, found.by, found.because, is_erased=True)
+    contact = settle(found, holdings) or Contact(lead_source=source.lead_source)
     before = read_state(contact)
     apply_fields(contact, person, source)
     contact.lead_score = max(contact.lead_score, person.lead_score)
     contact.owner = contact.owner or take_turn(timezone.now())
-    timely = [claim for claim in claims.values() if is_timely(contact, claim, source)]
+    timely = [claim for claim in claims if is_timely(contact, claim, source)]
     holdings.load_own(contact)
     save_changed(contact, before)
-    attached = [attach(contact, claim, holdings) for claim in timely]
-    new = [row for _, row, _ in attached if row]
-    create_recorded(new, [current_delivery.get()] * len(new))
-    if before and any(is_news for is_news, *_ in attached):
+    attached = attach_all(contact, timely, holdings, found)
+    if before and attached.is_news:
         Contact.objects.filter(pk=contact.pk).update(updated_at=timezone.now())
-    for other, reason in chain(pairs, *(found for *_, found in attached)):
-        open_pair(contact, other, reason)
+    if person.external_id and found.by != Matched.By.LINK:
+        link_record(contact, source.connection_id, person.external_id, found.by, found.because)
+    pairs = [open_pair(contact, other, reason) for other, reason in chain(found.pairs, attached.pairs)]
+    return Upserted(contact, found.by, found.because, [pair for pair in pairs if pair])
+
+
+def settle(found: Found, holdings: Holdings) -> Contact | None:
+    """The contact that was found, locked. Where it was merged since it was looked for, who holds what is read anew."""
+    for identifier in found.shared:
+        mark_shared(identifier)
+    free(found.freed, holdings)
+    if found.contact is None:
+        return None
+    contact = lock(found.contact)
+    if contact.pk != found.contact.pk:
+        holdings.load()
     return contact
-
-
-# --- Who it is -------------------------------------------------------------------------------------------------------
-
-
-def find_contact(person: Person, claims: Claims, holdings: Holdings) -> tuple[Contact | None, Pairs]:
-    """The matching contact, locked, and those that only may be the same person."""
-    if holder := holdings.find_holder(claims[Kind.ATTENDEE_ID]):
-        return lock_holder(holder, holdings), []
-    if (email := claims.get(Kind.EMAIL)) and (holder := holdings.find_holder(email)):
-        if not has_clearly_different_given_name(person.full_name, holder.contact.full_name):
-            return lock_holder(holder, holdings), []
-        mark_shared(holder)
-    phone = claims.get(Kind.PHONE)
-    holder = holdings.find_holder(phone) if phone else None
-    if holder and is_compatible_name(person.full_name, holder.contact.full_name):
-        return lock_holder(holder, holdings), []
-    pairs: Pairs = []
-    for contact in find_by_name_and_company(person):
-        if not contradicts(contact, claims):
-            return lock(contact), []
-        pairs.append((contact, Reason.NAME_AND_COMPANY))
-    return None, pairs
 
 
 def lock(contact: Contact) -> Contact:
@@ -108,30 +118,6 @@ def lock(contact: Contact) -> Contact:
     return latest
 
 
-def lock_holder(holder: Identifier, holdings: Holdings) -> Contact:
-    """The identifier's contact, locked. Where that was merged since it was looked for, who holds what is read anew."""
-    contact = lock(holder.contact)
-    if contact.pk != holder.contact_id:
-        holdings.load()
-    return contact
-
-
-def find_by_name_and_company(person: Person) -> Iterable[Contact]:
-    index = index_name_and_company(person.full_name, person.company)
-    if index is None:
-        return []
-    return Contact.objects.filter(name_company=index, merged_into=None).order_by("id")[:10]
-
-
-def contradicts(contact: Contact, claims: Claims) -> bool:
-    """Whether the contact holds another value of a kind that the person claims."""
-    held = contact.identifiers.filter(kind__in=[Kind.EMAIL, Kind.PHONE], is_current=True)
-    return any(
-        Kind(identifier.kind) in claims and identifier.value != claims[Kind(identifier.kind)].value
-        for identifier in held
-    )
-
-
 # --- What changes ----------------------------------------------------------------------------------------------------
 
 
@@ -139,8 +125,15 @@ def apply_fields(contact: Contact, person: Person, source: Source) -> None:
     """Take the person's fields over, except where a newer state has set them. An unknown value changes nothing."""
     for field in FIELDS:
         value = getattr(person, field).strip()
-        if value and advance(contact, field, source):
+        if value and may_set(contact, field, source) and advance(contact, field, source):
             setattr(contact, field, value)
+
+
+def may_set(contact: Contact, field: str, source: Source) -> bool:
+    """A modest source sets what is unknown, and what it has set itself."""
+    if not source.is_modest or not getattr(contact, field):
+        return True
+    return bool(contact.provenance.get(field, ["", ""])[1] == source.reference)
 
 
 def is_timely(contact: Contact, claim: Claim, source: Source) -> bool:
@@ -180,29 +173,47 @@ def index_names(contact: Contact) -> None:
     contact.name_company = index_name_and_company(contact.full_name, contact.company)
 
 
-type Attached = tuple[bool, Identifier | None, Pairs]
+@dataclass(slots=True)
+class Attached:
+    """What became of a person's identifiers: whether that was news, and with whom it leaves the contact in doubt."""
+
+    is_news: bool
+    pairs: Pairs
 
 
-def attach(contact: Contact, claim: Claim, holdings: Holdings) -> Attached:
-    """Give the contact an identifier, unless another contact holds it: then it stays there, and the pair is for review.
+def attach_all(contact: Contact, claims: Sequence[Claim], holdings: Holdings, found: Found) -> Attached:
+    """Give the contact what it claims, as far as nobody else holds it; the new rows say how the person was found."""
+    is_news = retire_replaced(holdings, claims)
+    new: list[Identifier] = []
+    pairs: list[tuple[Contact, CandidatePair.Reason]] = []
+    for claim in claims:
+        holder = holdings.find_holder(claim)
+        if holder and holder.contact_id == contact.pk:
+            continue
+        if holder and (reason := find_obstacle(contact.full_name, claim, holder)):
+            pairs += [] if is_erased(holder.contact) else [(holder.contact, reason)]
+            continue
+        if holder:
+            mark_shared(holder)
+        is_taken, row = take(contact, claim, holdings)
+        is_news |= is_taken
+        if row:
+            row.matched_by, row.matched_because = found.by, found.because
+            new.append(row)
+    create_recorded(new, [current_delivery.get()] * len(new))
+    return Attached(is_news, pairs)
 
-    A phone of two people with clearly different names is shared by both. Returns whether that was news, the row that
-    is still to be created, and the pairs.
-    """
-    is_news = retire_replaced(holdings, claim) if claim.introduced_by else False
-    holder = holdings.find_holder(claim)
-    if holder and holder.contact_id == contact.pk:
-        return is_news, None, []
-    if holder and claim.kind != Kind.PHONE:
-        return is_news, None, [(holder.contact, Reason.EMAIL_HELD)]
-    if holder and not has_clearly_different_given_name(contact.full_name, holder.contact.full_name):
-        return is_news, None, [(holder.contact, Reason.PHONE_HELD)]
-    if holder:
-        mark_shared(holder)
-    is_taken, new = take(contact, claim, holdings)
-    return is_taken or is_news, new, []
+
+def find_obstacle(full_name: str, claim: Claim, holder: Identifier) -> CandidatePair.Reason | None:
+    """Why an identifier stays with who holds it. A phone of two people with clearly different names is both's."""
+    if claim.kind != Kind.PHONE:
+        return Reason.EMAIL_HELD
+    is_other = has_clearly_different_given_name(full_name, holder.contact.full_name)
+    return None if is_other else Reason.PHONE_HELD
 
 
-def open_pair(contact: Contact, other: Contact, reason: CandidatePair.Reason) -> None:
+def open_pair(contact: Contact, other: Contact, reason: CandidatePair.Reason) -> CandidatePair | None:
+    """Put two contacts up for review. None where they were before."""
     first, second = sorted((contact, other), key=lambda each: each.pk)
-    CandidatePair.objects.get_or_create(first=first, second=second, defaults={"reason": reason})
+    pair, is_new = CandidatePair.objects.get_or_create(first=first, second=second, defaults={"reason": reason})
+    return pair if is_new else None

@@ -15,13 +15,14 @@ from contacts.api import find_by_external_id
 from contacts.claims import Person, Source, read_claims
 from contacts.crm_merges import note_done
 from contacts.exceptions import AliasError, SameContactError, UndoneError
+from contacts.finding import Search
 from contacts.identifiers import Holdings
 from contacts.merging import merge, preview
 from contacts.models import CandidatePair, Contact, ContactLink, Identifier, Merge
 from contacts.survivorship import Side
 from contacts.sync import unlink
 from contacts.undoing import undo
-from contacts.upserts import lock_holder
+from contacts.upserts import settle
 from integrations import effects
 from integrations.drains import drain
 from integrations.events import Origin, RecordKind, RecordsMerged, dispatch
@@ -193,12 +194,13 @@ def test_an_upsert_that_has_found_the_loser_before_the_merge_follows_it(
     calendar: Connection, winner: Contact, loser: Contact
 ):
     source = Source(calendar.pk, "calendar.live", "FR", NOON, "ref")
-    claims = read_claims(Person("att_2", "z@y.example"), source)
-    holdings = Holdings(claims.values())
-    holder = holdings.find_holder(claims[Identifier.Kind.ATTENDEE_ID])
-    assert holder is not None
+    person = Person("att_2", "z@y.example")
+    claims = read_claims(person, source)
+    holdings = Holdings(claims)
+    found = Search(person, claims, source, holdings).run()
+    assert found.contact == loser
     merge(winner, loser)
-    assert lock_holder(holder, holdings) == winner
+    assert settle(found, holdings) == winner
     assert {row.contact for row in holdings.rows} == {winner}
 
 
