@@ -4,18 +4,18 @@ An e-mail address or a phone number that two clearly different names use is shar
 """
 
 import unicodedata
+from functools import cache
 
 from rapidfuzz.fuzz import ratio
 
-from contacts.duplicates.names import find_sound
+from contacts.duplicates.names import find_sound, read_name
 from contacts.duplicates.nicknames import NAMES_OF
 from contacts.normalisation import split_words
 
 SIMILAR = 80
 SHORTEST_PREFIX = 3
-# As the names of their letters begin. In the East Asian scripts the family name stands first.
+# As the names of their letters begin.
 LATIN = ("LATIN", "DIGIT")
-EAST_ASIAN = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL")
 
 
 def is_same_word(left: str, right: str) -> bool:
@@ -33,34 +33,45 @@ def is_form_of_one_name(left: str, right: str) -> bool:
     return not NAMES_OF.get(left, frozenset()).isdisjoint(NAMES_OF.get(right, ()))
 
 
-def is_written_in(words: list[str], scripts: tuple[str, ...]) -> bool:
-    return all(unicodedata.name(char, "").startswith(scripts) for word in words for char in word)
+def may_be_same_word(left: str, right: str) -> bool:
+    """The same, or the initial of a familiar form: B. and Robert."""
+    shorter, longer = sorted((left, right), key=len)
+    return is_same_word(left, right) or (len(shorter) == 1 and shorter in list_initials(longer))
 
 
-def split_name(name: str) -> tuple[list[str], bool]:
-    """The words, given name first as far as the script tells, and whether they are in Latin letters."""
-    words = split_words(name)
-    if is_written_in(words, EAST_ASIAN):
-        words.reverse()
-    return words, is_written_in(words, LATIN)
+@cache
+def list_initials(word: str) -> frozenset[str]:
+    """Those of all forms of a name."""
+    names = NAMES_OF.get(word, frozenset())
+    return frozenset(form[0] for form, others in NAMES_OF.items() if not names.isdisjoint(others))
+
+
+def read_words(name: str) -> list[str]:
+    """Given name first as far as it shows, in Latin letters, without titles and particles."""
+    return read_name(name).list_words() if split_words(name) else []
+
+
+def is_latin(name: str) -> bool:
+    return all(unicodedata.name(char, "").startswith(LATIN) for word in split_words(name) for char in word)
 
 
 def has_clearly_different_given_name(left: str, right: str) -> bool:
     """For a shared e-mail address: two people of one family differ in the given name, whichever side it stands on.
 
-    False where either name is unknown, and where the scripts differ, which cannot be compared letter by letter.
+    False where either name is unknown, and where the scripts differ: not every one can be told in Latin letters.
     """
-    (a, is_latin_a), (b, is_latin_b) = split_name(left), split_name(right)
-    if not a or not b or is_latin_a != is_latin_b:
+    a, b = read_words(left), read_words(right)
+    if not a or not b or is_latin(left) != is_latin(right):
         return False
     if len(a) == 1 or len(b) == 1:
-        return not any(is_same_word(x, y) for x in a for y in b)
-    return not (is_same_word(a[0], b[0]) or (is_same_word(a[0], b[-1]) and is_same_word(a[-1], b[0])))
+        return not any(may_be_same_word(x, y) for x in a for y in b)
+    is_swapped = may_be_same_word(a[0], b[-1]) and may_be_same_word(a[-1], b[0])
+    return not (may_be_same_word(a[0], b[0]) or is_swapped)
 
 
 def is_compatible_name(left: str, right: str) -> bool:
     """For a phone number: given and family name agree, in either order. False where either name is unknown."""
-    a, b = split_words(left), split_words(right)
+    a, b = read_words(left), read_words(right)
     if not a or not b:
         return False
     if len(a) == 1 or len(b) == 1:

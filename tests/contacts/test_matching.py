@@ -19,6 +19,12 @@ SAME = [
     ("Zoë Okafor", "Zoe A. Okafor"),
     ("Samuel O'Neil", "Sam O'Neil"),
     ("Katharina Müller", "Katarina Muller"),
+    ("Robert Smith", "Bob Smith"),
+    ("Smith, Bill", "William Smith"),
+    ("Jörg Müller", "Joerg Mueller"),
+    ("Bob O'Neil", "O'Neil, Robert"),
+    ("Dr. Anna van der Berg", "van der Berg, Anna"),
+    ("Yuliya Sergeeva", "Julia Sergejewa"),
     ("Zoë", "Zoë Okafor"),
     ("Okafor", "Zoë Okafor"),
     ("田中 芽衣", "芽衣 田中"),
@@ -51,6 +57,11 @@ def test_other_people_are_clearly_different_and_not_compatible(left, right):
 def test_what_cannot_be_compared_is_neither_compatible_nor_clearly_different(left, right):
     assert not is_compatible_name(left, right)
     assert not has_clearly_different_given_name(left, right)
+
+
+def test_the_initial_of_a_familiar_form_is_neither_proof_of_another_person_nor_of_the_same():
+    assert not has_clearly_different_given_name("Robert Smith", "B. Smith")
+    assert not is_compatible_name("Robert Smith", "B. Smith")
 
 
 def test_new_family_name_is_neither_proof_of_another_person_nor_of_the_same():

@@ -1,7 +1,8 @@
 """Several workers meet the same new people at once: real threads, real transactions."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from random import Random
 from threading import Barrier
 
 import pytest
@@ -10,7 +11,7 @@ from django.db.models import Count
 from django.utils import timezone
 
 from contacts.claims import Person, Source
-from contacts.models import Contact, Identifier
+from contacts.models import CandidatePair, Contact, Identifier
 from contacts.upserts import upsert_contact
 from integrations import deliveries
 from integrations.models import Attempt, Delivery
@@ -19,6 +20,7 @@ from tests.factories import make_connection, make_delivery, make_payload
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 THREADS = 8
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 def run_at_once(work):
@@ -61,6 +63,49 @@ def test_one_new_person_known_by_his_email_only_is_one_contact():
     assert len(set(run_at_once(meet))) == 1
     assert Identifier.objects.filter(kind="email").count() == 1
     assert Identifier.objects.filter(kind="attendee_id").count() == THREADS
+
+
+# Given names with the forms that are in use; family names with another way to write them.
+GIVEN = [("Robert", "Bob"), ("Elizabeth", "Liz"), ("Zoë", "Zoe"), ("Jörg", "Joerg"), ("William", "Bill")]
+FAMILY = [("Müller", "Mueller"), ("O'Neil", "ONeil"), ("Garcia", "García"), ("Smith", "SMITH")]
+PEOPLE, MEETINGS = 200, 1000
+
+
+def spell(number: int, random: Random) -> Person:
+    """Person `number` as he might write himself: always with his address, often with his phone."""
+    given, family = random.choice(GIVEN[number % 5]), random.choice(FAMILY[number // 5 % 4])
+    name = random.choice(["{0} {1}", "{1}, {0}", "{1} {0}", "{2}. {1}", "{0} A. {1}", " {0}  {1} "])
+    email = f"person.{number}@example.com"
+    tail = f"{number:03d}"
+    return Person(
+        attendee_id=f"att_{number}_{random.randrange(3)}",
+        email=random.choice([email, email.upper(), f" {email} ", email.title()]),
+        phone=random.choice(["", f"+33 6 12 34 5{tail[0]} {tail[1:]}", f"06.12.34.5{tail[0]}.{tail[1:]}"]),
+        full_name=name.format(given, family, GIVEN[number % 5][0][0]),
+        company=random.choice(["", f"Acme {number}", f"ACME {number} Ltd"]),
+    )
+
+
+def test_two_hundred_people_in_random_spellings_met_by_eight_threads_at_once_are_two_hundred_contacts():
+    source_connection = make_connection()
+
+    def meet(thread):
+        random = Random(thread)
+        for step in range(MEETINGS):
+            source = Source(source_connection.pk, "calendar.live", "FR", NOON + timedelta(seconds=step), f"{thread}")
+            with transaction.atomic():
+                upsert_contact(spell(random.randrange(PEOPLE), random), source)
+
+    run_at_once(meet)
+    assert Contact.objects.count() == PEOPLE
+    held = Identifier.objects.filter(is_current=True)
+    assert sorted(row.value for row in held.filter(kind="email")) == sorted(
+        f"person.{number}@example.com" for number in range(PEOPLE)
+    )
+    assert held.filter(kind="phone").count() == PEOPLE
+    assert held.filter(kind="attendee_id").count() == PEOPLE * 3
+    assert not held.filter(is_shared=True).exists()
+    assert not CandidatePair.objects.exists()
 
 
 def make_crowded_payload(number):
