@@ -47,7 +47,7 @@ class Source:
 
     `connection_id` is None for a file. `met_at`: when the person came to us, which brings back somebody who was erased
     before; None for a source that does not tell, and brings nobody back. `is_modest`: a field that is known here stays,
-    unless the same reference has set it.
+    unless the same reference has set it, and nobody becomes a new lead by it.
     """
 
     connection_id: int | None
