@@ -155,7 +155,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='candidatepair',
             name='reason',
-            field=models.CharField(choices=[('email_held', 'The e-mail belongs to another contact'), ('phone_held', 'The phone belongs to another contact'), ('name_and_company', 'Same name and company, another e-mail'), ('similar', 'Alike in all')], max_length=32),
+            field=models.CharField(choices=[('email_held', 'The e-mail belongs to another contact'), ('phone_held', 'The phone belongs to another contact'), ('name_and_company', 'Same name and company, another e-mail'), ('similar', 'Names, companies, addresses or numbers are alike')], max_length=32),
         ),
         migrations.AddIndex(
             model_name='candidatepair',
