@@ -50,6 +50,59 @@ class Saved:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundConsent:
+    """What a contact is noted to have said about marketing; `channel` is email, phone or sms.
+
+    `wording` says where that is noted. A time that the CRM does not tell is taken against sending: a yes is as old as
+    the contact, and a no as young as its last change.
+    """
+
+    channel: str
+    is_given: bool
+    said_at: datetime
+    wording: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoundContact:
+    """A contact as the CRM has it.
+
+    `values` are those that were asked for, under the CRM's field names and in the form of `CrmRecord.values`; None
+    where it has none. `emails` and `phones` are all that it has, as typed, the primary one first.
+    """
+
+    external_id: str
+    values: Mapping[str, Any]
+    changed_at: datetime
+    created_at: datetime | None = None
+    emails: tuple[str, ...] = ()
+    phones: tuple[str, ...] = ()
+    consents: tuple[FoundConsent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadContact:
+    """A contact of a page that cannot be read, and why; `external_id` is empty where that is what cannot be read."""
+
+    external_id: str
+    field: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContactPage:
+    """Some of a CRM's contacts. `cursor` leads to the next ones, and is empty where these were the last.
+
+    `total` is told with the first page only, where the CRM counts: about as many there are.
+    """
+
+    contacts: Sequence[FoundContact]
+    cursor: str = ""
+    total: int | None = None
+    unread: Sequence[UnreadContact] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
     """What changed over there since a moment, and the moment from which to ask next."""
 
@@ -59,9 +112,9 @@ class Changes:
 
 
 class Crm(Provider):
-    """Base of the CRMs. Override the two `save_…`, `merge_contacts` and `default_mapping`, and what else applies.
+    """Base of the CRMs.
 
-    Calls that change something are safe to repeat: they find what an earlier one made.
+    Override the two `save_…`, `merge_contacts`, `list_contacts` and `default_mapping`, and what else applies. Calls that change something are safe to repeat: they find what an earlier one made.
     """
 
     flows: ClassVar[tuple[str, ...]] = (
@@ -70,6 +123,8 @@ class Crm(Provider):
     )
     # How many records one `save_…` may be given.
     batch_size: ClassVar[int] = 1
+    # How many contacts one `list_contacts` may be asked for.
+    page_size: ClassVar[int] = 100
     # Of "contact" and of "meeting": our field → theirs. What our fields are is in integrations/mappings.py.
     default_mapping: ClassVar[Mapping[str, Mapping[str, str]]]
     # Raised when `prepare` has more to make.
@@ -90,6 +145,14 @@ class Crm(Provider):
 
     def merge_contacts(self, account: Account, survivor_id: str, loser_id: str) -> str:
         """Merge the loser into the survivor; returns the id that is left. Merging what is merged is no error."""
+        raise NotImplementedError
+
+    def list_contacts(self, account: Account, *, fields: Sequence[str], cursor: str, size: int) -> ContactPage:
+        """Some of all contacts with these fields, in an order that no change moves them in: one that is there all the
+        time is never missed. `cursor` is empty, or of the page before; it holds at most 255 characters.
+
+        A page may be empty and yet not be the last. A contact that cannot be read does not keep the others from it.
+        """
         raise NotImplementedError
 
     def find_owner(self, account: Account, email: str) -> str:
