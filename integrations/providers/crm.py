@@ -114,7 +114,8 @@ class Changes:
 class Crm(Provider):
     """Base of the CRMs.
 
-    Override the two `save_…`, `merge_contacts`, `list_contacts` and `default_mapping`, and what else applies. Calls that change something are safe to repeat: they find what an earlier one made.
+    Override the two `save_…`, `merge_contacts`, `list_contacts` and `default_mapping`, and what else applies.
+    Calls that change something are safe to repeat: they find what an earlier one made.
     """
 
     flows: ClassVar[tuple[str, ...]] = (
