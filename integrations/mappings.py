@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
+from integrations.countries import read_country
 from integrations.exceptions import PayloadError, SetupError
 from integrations.models import Connection, FieldMapping, OwnerMapping
 from integrations.payloads import PayloadReader
@@ -82,6 +83,30 @@ def read_mapping(connection: Connection, record: str) -> list[tuple[str, str]]:
 def map_values(mapping: list[tuple[str, str]], values: Mapping[str, Any]) -> dict[str, Any]:
     """Our values under the CRM's field names; what is not mapped is left out."""
     return {theirs: values[ours] for ours, theirs in mapping if ours in values}
+
+
+def read_values(mapping: list[tuple[str, str]], theirs: Mapping[str, Any]) -> dict[str, str | None]:
+    """The inverse of `map_values`: a CRM's values as texts in our words, None for what is not known.
+
+    Of several of their fields for one of ours the first that holds something counts. A first and a last name become
+    the full one. A country is its code; one that cannot be told is not known.
+    """
+    ours: dict[str, str | None] = {}
+    for name, field in mapping:
+        ours[name] = ours.get(name) or read_text(theirs.get(field))
+    if "country" in ours:
+        ours["country"] = read_country(ours["country"] or "") or None
+    parts = [ours.pop(name) for name in ("first_name", "last_name") if name in ours]
+    if parts:
+        ours["full_name"] = ours.get("full_name") or " ".join(filter(None, parts)) or None
+    return ours
+
+
+def read_text(value: Any) -> str | None:
+    """Numbers are texts too, as they are at a CRM that keeps all values so; anything else is not known."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return value.strip() or None if isinstance(value, str) else None
 
 
 def hash_values(values: Mapping[str, Any]) -> str:
