@@ -13,24 +13,23 @@ type ReadContact = Callable[[PayloadReader], FoundContact | None]
 
 
 def read_contacts(
-    records: Iterable[tuple[str, Any]], read: ReadContact, *, id_field: str
+    records: Iterable[PayloadReader], read: ReadContact, *, id_field: str
 ) -> tuple[list[FoundContact], list[UnreadContact]]:
-    """`records` are the path and value of each, as PayloadReader.items gives them."""
     contacts: list[FoundContact] = []
     unread: list[UnreadContact] = []
-    for path, value in records:
+    for record in records:
         try:
-            found = read(PayloadReader(value, path))
+            found = read(record)
         except PayloadError as error:
-            unread.append(UnreadContact(find_id(value, id_field), error.field, str(error)))
+            unread.append(UnreadContact(find_id(record, id_field), error.field, str(error)))
         else:
             contacts += [found] if found else []
     return contacts, unread
 
 
-def find_id(value: Any, name: str) -> str:
+def find_id(record: PayloadReader, name: str) -> str:
     """The record's id as far as it has one; else empty."""
-    match value.get(name) if isinstance(value, dict) else None:
+    match record.value.get(name):
         case str(found) if len(found) <= IDENTIFIER_LENGTH:
             return str(clean_value(found))
         case int(found) if not isinstance(found, bool):
@@ -38,13 +37,12 @@ def find_id(value: Any, name: str) -> str:
     return ""
 
 
-def check_cursor(found: str, cursor: str, path: str) -> str:
-    """The next page's cursor. Raises PayloadError where it leads to the page that it came with, or is too long."""
+def check_cursor(found: str, cursor: str, path: str) -> None:
+    """Raises PayloadError where the next page's cursor leads to the page that it came with, or is too long."""
     if found and found == cursor:
         raise PayloadError(path, "leads to the same page again.")
     if len(found) > IDENTIFIER_LENGTH:
         raise PayloadError(path, f"is longer than {IDENTIFIER_LENGTH} characters.")
-    return found
 
 
 def list_texts(*values: Any) -> tuple[str, ...]:

@@ -51,10 +51,10 @@ class BatchAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class ContactPage:
-    """`after` is the next page's cursor; empty on the last."""
+class Page:
+    """Records as they came; `after` leads to the next page, and is empty on the last."""
 
-    contacts: Sequence[Found]
+    records: Sequence[PayloadReader]
     after: str
 
 
@@ -172,14 +172,20 @@ def read_record(record: PayloadReader) -> Found:
 
 def list_contacts(
     account: Account, after: str = "", *, properties: Sequence[str] = (EMAIL, KEY), page_size: int = PAGE_SIZE
-) -> ContactPage:
-    """A page of up to 100 contacts with these properties."""
+) -> Page:
+    """A page of up to 100 contacts with these properties, in the order of their ids; archived ones are left out."""
     params = {"limit": str(page_size), "properties": ",".join(properties)} | ({"after": after} if after else {})
     page = call("GET", account, path_of(CONTACTS), params=params)
-    contacts = [read_record(PayloadReader(value, path)) for path, value in page.items("results")]
+    records = [PayloadReader(value, path) for path, value in page.items("results")]
     paging = page.optional_object("paging")
     following = paging and paging.optional_object("next")
-    return ContactPage(contacts, following.identifier("after") if following else "")
+    return Page(records, following.identifier("after") if following else "")
+
+
+def count_contacts(account: Account) -> int:
+    """How many there are, by the index that lags some seconds behind."""
+    body = {"filterGroups": [], "properties": [], "sorts": [], "limit": 1, "after": "0"}
+    return call("POST", account, path_of(CONTACTS, "search"), json=body).integer("total", minimum=0)
 
 
 def search_contacts_by_email(account: Account, email: str) -> list[Found]:

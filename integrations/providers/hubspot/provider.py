@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from integrations.exceptions import KeepsyncError, PermanentError, SetupError
 from integrations.payloads import PayloadReader
 from integrations.providers.base import Account, Envelope, IncomingRequest, Parsed, Rate
-from integrations.providers.crm import Crm, CrmContact, CrmMeeting, Saved
-from integrations.providers.hubspot import client, records, webhook
+from integrations.providers.crm import ContactPage, Crm, CrmContact, CrmMeeting, Saved
+from integrations.providers.hubspot import client, listing, records, webhook
 from integrations.providers.hubspot.mapping import CONTACT_MAPPING, KEY, MEETING_MAPPING, NEIGHBOURS, OWN_PROPERTIES
 from integrations.providers.oauth import Grant, Identity, OAuth
 
@@ -20,6 +20,7 @@ class HubSpot(Crm):
     # 100 calls in ten seconds for each app, in the smallest plans.
     rate = Rate(per_s=9, burst=10)
     batch_size = 100
+    page_size = client.PAGE_SIZE
     signature_header = "X-HubSpot-Signature-v3"
     visible_keys = webhook.VISIBLE_KEYS
     default_mapping = {"contact": CONTACT_MAPPING, "meeting": MEETING_MAPPING}
@@ -97,6 +98,9 @@ class HubSpot(Crm):
             if merged_id := client.find_merged(account, survivor_id, loser_id):
                 return merged_id
             raise
+
+    def list_contacts(self, account: Account, *, fields: Sequence[str], cursor: str, size: int) -> ContactPage:
+        return listing.list_contacts(account, fields=fields, cursor=cursor, size=size)
 
 
 def make_properties(account: Account, kind: str) -> list[str]:

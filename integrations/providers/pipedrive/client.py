@@ -114,7 +114,7 @@ def read_page(account: Account, path: str, params: Params) -> Page:
     answer = get(account, path, params)
     items = [PayloadReader(value, where) for where, value in answer.items("data")]
     more = answer.optional_object("additional_data")
-    return Page(items, more.optional_text("next_cursor") if more else "")
+    return Page(items, more.optional_identifier("next_cursor") if more else "")
 
 
 def read_all(account: Account, path: str, params: Params, *, pages: int = PAGES_LIMIT) -> Iterator[PayloadReader]:

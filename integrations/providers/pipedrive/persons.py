@@ -139,9 +139,3 @@ def merge_persons(account: Account, survivor_id: str, loser_id: str) -> str:
         return survivor_id
     merged = answer.get("data") if isinstance(answer, dict) else None
     return read_made_id(PayloadReader(merged, "data")) if isinstance(merged, dict) and "id" in merged else survivor_id
-
-
-def list_persons(account: Account, cursor: str = "") -> client.Page:
-    """One page of all persons, oldest first, from the cursor on."""
-    params: Params = {"sort_by": "id", "limit": client.LARGEST_PAGE}
-    return client.read_page(account, PATH, {**params, "cursor": cursor} if cursor else params)

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from integrations.exceptions import KeepsyncError, PermanentError, SetupError
 from integrations.payloads import PayloadReader
 from integrations.providers.base import Account, Envelope, IncomingRequest, Parsed, Rate
-from integrations.providers.crm import Crm, CrmContact, CrmMeeting, CrmRecord, Saved
+from integrations.providers.crm import ContactPage, Crm, CrmContact, CrmMeeting, CrmRecord, Saved
 from integrations.providers.oauth import Grant, Identity, OAuth
-from integrations.providers.pipedrive import activities, client, fields, persons, webhook
+from integrations.providers.pipedrive import activities, client, fields, listing, persons, webhook
 from integrations.providers.pipedrive.errors import NAME
 from integrations.providers.pipedrive.mapping import DEFAULT_MAPPING
 
@@ -19,6 +19,8 @@ class Pipedrive(Crm):
     name = NAME
     origin = "https://api.pipedrive.com"
     rate = Rate(per_s=10, burst=20)
+    # A page costs as much of the day's budget whatever its size.
+    page_size = client.LARGEST_PAGE
     signature_header = "Authorization"
     visible_keys = webhook.VISIBLE_KEYS
     default_mapping = DEFAULT_MAPPING
@@ -75,6 +77,9 @@ class Pipedrive(Crm):
 
     def merge_contacts(self, account: Account, survivor_id: str, loser_id: str) -> str:
         return persons.merge_persons(account, survivor_id, loser_id)
+
+    def list_contacts(self, account: Account, *, fields: Sequence[str], cursor: str, size: int) -> ContactPage:
+        return listing.list_contacts(account, fields=fields, cursor=cursor, size=size)
 
 
 def save_one[R: CrmRecord](save: Callable[[Account, R], Saved], account: Account, record: R) -> Saved | PermanentError:

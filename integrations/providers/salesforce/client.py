@@ -74,6 +74,12 @@ def iterate_pages(account: Account, soql: str, *, with_deleted: bool = False) ->
     raise LostAnswerError(f"{NAME} answers a query with over {PAGES_LIMIT} pages.")
 
 
+def count(account: Account, sobject: str, rest: str) -> int:
+    """How many rows a query would find."""
+    answer = call(account, "GET", f"{data_url(account)}/query", params={"q": write_query(["COUNT()"], sobject, rest)})
+    return PayloadReader(answer, "query").integer("totalSize", minimum=0)
+
+
 def next_url(account: Account, page: PayloadReader) -> str:
     """The credentials go to the connection's own origin only, whatever the answer says."""
     base = f"{account.base_url}/"
@@ -96,7 +102,7 @@ def look_up(
 
 def write_query(fields: Iterable[str], sobject: str, rest: str) -> str:
     """SOQL. Values stand in `rest`, as `quote_text` writes them."""
-    return f"SELECT {', '.join(fields)} FROM {sobject} {rest}"  # noqa: S608
+    return f"SELECT {', '.join(fields)} FROM {sobject} {rest}".rstrip()  # noqa: S608
 
 
 def list_texts(values: Iterable[str]) -> str:

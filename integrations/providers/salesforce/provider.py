@@ -7,9 +7,9 @@ from integrations.events import Event
 from integrations.exceptions import KeepsyncError, SetupError
 from integrations.payloads import PayloadReader
 from integrations.providers.base import Account, Envelope, IncomingRequest, Parsed, Rate
-from integrations.providers.crm import Changes, Crm, CrmContact, CrmMeeting, Saved
+from integrations.providers.crm import Changes, ContactPage, Crm, CrmContact, CrmMeeting, Saved
 from integrations.providers.oauth import Grant, Identity, OAuth
-from integrations.providers.salesforce import changes, client, mapping, merging, saving, webhook
+from integrations.providers.salesforce import changes, client, listing, mapping, merging, saving, webhook
 from integrations.providers.salesforce.errors import NoFieldError
 
 
@@ -35,6 +35,7 @@ class Salesforce(Crm):
     signature_header = webhook.SIGNATURE_HEADER
     visible_keys = webhook.VISIBLE_KEYS
     batch_size = 100
+    page_size = 500
     default_mapping = mapping.DEFAULT_MAPPING
     can_poll = True
 
@@ -91,6 +92,9 @@ class Salesforce(Crm):
 
     def merge_contacts(self, account: Account, survivor_id: str, loser_id: str) -> str:
         return merging.merge_records(account, mapping.read_object(account), survivor_id, loser_id)
+
+    def list_contacts(self, account: Account, *, fields: Sequence[str], cursor: str, size: int) -> ContactPage:
+        return listing.list_contacts(account, fields=fields, cursor=cursor, size=size)
 
     def find_owner(self, account: Account, email: str) -> str:
         if not email:

@@ -59,7 +59,9 @@ class Property:
 
 
 def _standard(kind: str, name: str, type_: str = "string", *, values: tuple[str, ...] = (), **rest: bool) -> Property:
-    field_type = {"enumeration": "select", "datetime": "date", "number": "number"}.get(type_, "text")
+    field_type = {"enumeration": "select", "datetime": "date", "number": "number", "bool": "booleancheckbox"}.get(
+        type_, "text"
+    )
     group = "contactinformation" if kind == "contacts" else "engagement_info"
     options = tuple((value, value.replace("_", " ").capitalize()) for value in values)
     label = name.removeprefix("hs_").replace("_", " ").capitalize()
@@ -76,6 +78,7 @@ _CONTACTS = (
     _standard("contacts", "lifecyclestage", "enumeration", values=LIFECYCLE),
     _standard("contacts", "hs_lead_status", "enumeration", values=LEAD_STATUS),
     _standard("contacts", MORE_EMAILS),
+    _standard("contacts", "hs_email_optout", "bool"),
     *(_standard("contacts", name, "datetime", is_read_only=True) for name in ("createdate", "lastmodifieddate")),
     *(_standard("contacts", name, is_read_only=True) for name in ("hs_object_id", MERGED_IDS)),
 )

@@ -10,6 +10,7 @@ from integrations.sandbox.hubspot.changes import Change, changing
 from integrations.sandbox.hubspot.records import Record, State, get_store
 from integrations.sandbox.hubspot.values import read_properties
 from integrations.sandbox.panel import Action, Card, Input, Panel, Section, refuse_action
+from integrations.sandbox.people import ADD_PEOPLE, MadeUp, adds_people, make_person
 
 TITLES = {"contacts": "Contacts", "meetings": "Meetings"}
 NEW_PERSON = (Input("firstname", "First name"), Input("lastname", "Last name"), Input("email", "E-mail"))
@@ -22,7 +23,7 @@ def show_sections() -> list[Section]:
     for kind, title in TITLES.items():
         records = [record for record in reversed(state.records.values()) if record.kind == kind]
         cards = [show_card(state, record) for record in records]
-        sections.append(Section(title, cards, actions=(ADD,) if kind == "contacts" else ()))
+        sections.append(Section(title, cards, actions=(ADD, ADD_PEOPLE) if kind == "contacts" else ()))
     return sections
 
 
@@ -109,3 +110,27 @@ def add_person(request: HttpRequest) -> HttpResponse:
     except HubSpotError as error:
         return refuse_action(request, panel, error.message)
     return panel.back()
+
+
+def _add_people(count: int) -> None:
+    with get_store().change() as state:
+        change = Change(state)
+        for _ in range(count):
+            properties = write_person(make_person(state.last_id))
+            change.create("contacts", read_properties(state, "contacts", properties))
+
+
+def write_person(person: MadeUp) -> dict[str, str]:
+    properties = {
+        "firstname": person.first_name,
+        "lastname": person.last_name,
+        "email": person.email,
+        "hs_additional_emails": person.more_email,
+        "phone": person.phone,
+        "company": person.company,
+        "hs_email_optout": "true" if person.has_agreed is False else "",
+    }
+    return {name: value for name, value in properties.items() if value}
+
+
+make_people = adds_people(panel, _add_people)

@@ -28,6 +28,7 @@ urlpatterns = [
     path("", pages.panel.show, name="hubspot"),
     *pages.panel.urls(),
     path("people/add/", pages.add_person),
+    path("people/make/", pages.make_people),
     path("records/<str:record_id>/edit/", pages.edit),
     path("records/<str:record_id>/delete/", pages.delete),
     path("records/<str:record_id>/merge/", pages.merge),

@@ -1,6 +1,8 @@
 """How Pipedrive answers. Errors: `{"success": false, "error", "error_info", "code"}`."""
 
-from collections.abc import Sequence
+import base64
+import json
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -59,12 +61,46 @@ def answer_page(data: Any, cursor: str) -> HttpResponse:
     return JsonResponse({"success": True, "data": data, "additional_data": more})
 
 
-def cut_page[T](request: HttpRequest, items: Sequence[T], *, largest: int = 500) -> tuple[Sequence[T], str]:
-    """The page that `limit` and `cursor` ask for, and the next cursor. Raises PipedriveError (400)."""
-    limit, cursor = request.GET.get("limit", "100"), request.GET.get("cursor") or "0"
+type Key = tuple[str, int]
+
+
+def cut_list[T](
+    request: HttpRequest, items: Sequence[T], key_of: Callable[[T], Key], *, is_falling: bool = False
+) -> tuple[Sequence[T], str]:
+    """The page of sorted items that `limit` and `cursor` ask for, and the next cursor. Raises PipedriveError (400).
+
+    A cursor marks the first item of its page by its place in the order: what goes or comes elsewhere moves no page.
+    """
+    first, limit = read_mark(request.GET.get("cursor", "")), read_limit(request, largest=500)
+    left = [item for item in items if first is None or (key_of(item) <= first if is_falling else key_of(item) >= first)]
+    return left[:limit], write_mark(key_of(left[limit])) if len(left) > limit else ""
+
+
+def write_mark(key: Key) -> str:
+    return base64.urlsafe_b64encode(json.dumps(key).encode()).decode()
+
+
+def read_mark(cursor: str) -> Key | None:
+    if not cursor:
+        return None
+    try:
+        text, number = json.loads(base64.urlsafe_b64decode(cursor))
+    except (ValueError, TypeError) as error:
+        raise invalid("cursor is not one of ours") from error
+    return str(text), int(number)
+
+
+def read_limit(request: HttpRequest, *, largest: int) -> int:
+    limit = request.GET.get("limit", "100")
     if not (limit.isdecimal() and 0 < int(limit) <= largest):
         raise invalid(f"limit must be from 1 to {largest}")
+    return int(limit)
+
+
+def cut_page[T](request: HttpRequest, items: Sequence[T], *, largest: int = 500) -> tuple[Sequence[T], str]:
+    """The same for what has no order of its own: the cursor is a number of items. Raises PipedriveError (400)."""
+    limit, cursor = read_limit(request, largest=largest), request.GET.get("cursor") or "0"
     if not cursor.isdecimal():
         raise invalid("cursor is not one of ours")
-    first, end = int(cursor), int(cursor) + int(limit)
+    first, end = int(cursor), int(cursor) + limit
     return items[first:end], str(end) if end < len(items) else ""

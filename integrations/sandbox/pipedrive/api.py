@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
 from integrations.sandbox.frame import View
-from integrations.sandbox.pipedrive.answers import answer, answer_page, cut_page, frame, invalid
+from integrations.sandbox.pipedrive.answers import Key, answer, answer_page, cut_list, cut_page, frame, invalid
 from integrations.sandbox.pipedrive.changes import Change, changing
 from integrations.sandbox.pipedrive.records import (
     COMPANY_ID,
+    CustomField,
     Record,
     get_store,
     show_record,
@@ -19,6 +21,10 @@ from integrations.sandbox.pipedrive.records import (
 SORTS = ("id", "update_time", "add_time", "due_date")
 SEARCHED = ("name", "email", "phone", "notes", "custom_fields")
 LARGEST_SEARCH = 500
+MOST_CODES = 15
+MARKETING_STATUS = "marketing_status"
+# Of what a person can be asked for beside its usual fields, what this Pipedrive has.
+INCLUDED = (MARKETING_STATUS,)
 
 
 # --- Persons and activities -------------------------------------------------------------------------------------------
@@ -35,8 +41,13 @@ def read_number(request: HttpRequest, name: str) -> int | None:
 
 def lists(entity: str) -> View:
     def list_records(request: HttpRequest) -> HttpResponse:
-        records = sort_records(request, filter_records(request, get_store().read().live(entity)))
-        page, cursor = cut_page(request, records)
+        sort, direction = request.GET.get("sort_by", "id"), request.GET.get("sort_direction", "asc")
+        if sort not in SORTS or direction not in ("asc", "desc"):
+            raise invalid(f"sort_by must be one of {', '.join(SORTS)}, sort_direction asc or desc")
+        key_of, is_falling = partial(key_by, sort), direction == "desc"
+        records = filter_records(request, get_store().read().live(entity))
+        records.sort(key=key_of, reverse=is_falling)
+        page, cursor = cut_list(request, records, key_of, is_falling=is_falling)
         return answer_page([choose_fields(request, record) for record in page], cursor)
 
     return list_records
@@ -79,28 +90,57 @@ def read_instant(request: HttpRequest, name: str) -> datetime | None:
     return at
 
 
-def sort_records(request: HttpRequest, records: list[Record]) -> list[Record]:
-    name, direction = request.GET.get("sort_by", "id"), request.GET.get("sort_direction", "asc")
-    if name not in SORTS or direction not in ("asc", "desc"):
-        raise invalid(f"sort_by must be one of {', '.join(SORTS)}, sort_direction asc or desc")
-    keys = {
-        "id": lambda record: record.id,
-        "add_time": lambda record: (record.added_at, record.id),
-        "update_time": lambda record: (record.updated_at, record.id),
-        "due_date": lambda record: (record.values.get("due_date") or "", record.id),
-    }
-    return sorted(records, key=keys[name], reverse=direction == "desc")
+def key_by(sort: str, record: Record) -> Key:
+    """What a list is sorted by, the record's id last."""
+    match sort:
+        case "add_time":
+            return record.added_at.isoformat(), record.id
+        case "update_time":
+            return record.updated_at.isoformat(), record.id
+        case "due_date":
+            return record.values.get("due_date") or "", record.id
+    return "", record.id
 
 
 def choose_fields(request: HttpRequest, record: Record) -> dict[str, Any]:
-    """The record, with the custom fields that `custom_fields` names, or all."""
-    shown = show_record(record)
-    if record.entity == "person":
-        codes = [code for code in request.GET.get("custom_fields", "").split(",") if code]
-        known = get_store().read().person_fields
-        held = shown["custom_fields"]
-        shown["custom_fields"] = {code: held.get(code) for code in known if not codes or code in codes}
+    """The record with the custom fields that `custom_fields` names, or all, and what `include_fields` asks for."""
+    shown, state = show_record(record), get_store().read()
+    shown.pop(MARKETING_STATUS, None)
+    if record.entity != "person":
+        return shown
+    included = split_names(request, "include_fields")
+    if unknown := [name for name in included if name not in INCLUDED]:
+        raise invalid(f"include_fields: {unknown[0]} cannot be included")
+    if MARKETING_STATUS in included:
+        if not state.has_marketing:
+            raise invalid(f"include_fields: {MARKETING_STATUS} is not allowed")
+        shown[MARKETING_STATUS] = record.values.get(MARKETING_STATUS, "no_consent")
+    codes, held = split_names(request, "custom_fields"), shown["custom_fields"]
+    if len(codes) > MOST_CODES:
+        raise invalid(f"custom_fields may name {MOST_CODES} fields at most")
+    has_labels = request.GET.get("include_option_labels") == "true"
+    shown["custom_fields"] = {
+        code: label_options(item, held.get(code)) if has_labels else held.get(code)
+        for code, item in state.person_fields.items()
+        if not codes or code in codes
+    }
     return shown
+
+
+def split_names(request: HttpRequest, name: str) -> list[str]:
+    return [part for part in request.GET.get(name, "").split(",") if part]
+
+
+def label_options(item: CustomField, value: Any) -> Any:
+    """An option, or several, as `{id, label}`; another value as it is."""
+    if value is None or item.type not in ("enum", "set"):
+        return value
+    shown = [{"id": int(number), "label": item.options[str(number)]} for number in as_list(value)]
+    return shown if item.type == "set" else shown[0]
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def creates(entity: str) -> View:

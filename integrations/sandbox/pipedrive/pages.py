@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_POST
 
 from integrations.sandbox.panel import Action, Card, Input, Panel, Section, refuse_action
+from integrations.sandbox.people import ADD_PEOPLE, MadeUp, adds_people, make_person
 from integrations.sandbox.pipedrive.answers import PipedriveError
 from integrations.sandbox.pipedrive.changes import Change, changing
 from integrations.sandbox.pipedrive.records import Record, State, get_store, show_record
@@ -18,7 +19,8 @@ def show_sections() -> list[Section]:
     state = get_store().read()
     persons = [show_card(state, record) for record in reversed(state.persons.values())]
     activities = [show_card(state, record) for record in reversed(state.activities.values())]
-    return [Section("Persons", persons, actions=(ADD,)), Section("Activities", activities)]
+    turn = Action("Cancel the marketing app" if state.has_marketing else "Buy the marketing app", "marketing/turn/")
+    return [Section("Persons", persons, actions=(ADD, ADD_PEOPLE, turn)), Section("Activities", activities)]
 
 
 def show_card(state: State, record: Record) -> Card:
@@ -95,4 +97,33 @@ def add_person(request: HttpRequest) -> HttpResponse:
             change.create("person", body)
     except PipedriveError as error:
         return refuse_action(request, panel, error.message)
+    return panel.back()
+
+
+def _add_people(count: int) -> None:
+    with get_store().change() as state:
+        change = Change(state)
+        for _ in range(count):
+            change.create("person", write_person(make_person(state.last_id)))
+
+
+def write_person(person: MadeUp) -> dict[str, object]:
+    emails = [email for email in (person.email, person.more_email) if email]
+    statuses = {None: "no_consent", True: "subscribed", False: "unsubscribed"}
+    return {
+        "name": person.full_name,
+        "emails": [{"value": email, "primary": email == emails[0]} for email in emails],
+        "phones": [{"value": person.phone, "primary": True}] if person.phone else [],
+        "marketing_status": statuses[person.has_agreed],
+    }
+
+
+make_people = adds_people(panel, _add_people)
+
+
+@require_POST
+def turn_marketing(request: HttpRequest) -> HttpResponse:
+    """Buy the marketing app, or cancel it: without it nobody's marketing status is told."""
+    with get_store().change() as state:
+        state.has_marketing = not state.has_marketing
     return panel.back()

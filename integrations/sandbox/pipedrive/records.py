@@ -41,6 +41,7 @@ class State:
     activities: dict[str, Record] = field(default_factory=dict)
     person_fields: dict[str, CustomField] = field(default_factory=dict)
     last_id: int = 0
+    has_marketing: bool = True
 
     def records_of(self, entity: str) -> dict[str, Record]:
         return self.persons if entity == "person" else self.activities

@@ -38,6 +38,8 @@ urlpatterns = [
     path("", pages.panel.show, name="pipedrive"),
     *pages.panel.urls(),
     path("people/add/", pages.add_person),
+    path("people/make/", pages.make_people),
+    path("marketing/turn/", pages.turn_marketing),
     *buttons,
     path("person/<int:record_id>/merge/", pages.merge, {"entity": "person"}),
     *control_urls("pipedrive", show=show_records, reset=lambda: get_store().reset()),

@@ -184,7 +184,10 @@ def query_more(request: HttpRequest, locator: str) -> HttpResponse:
 
 def run_query(request: HttpRequest, soql: str, first: int, *, with_deleted: bool) -> HttpResponse:
     state = read_state(frame.find_account(request))
-    rows = Parser(state, soql).read().run(state, with_deleted=with_deleted)
+    asked_for = Parser(state, soql).read()
+    rows = asked_for.run(state, with_deleted=with_deleted)
+    if not asked_for.fields:
+        return JsonResponse({"totalSize": len(rows), "done": True, "records": []})
     asked = BATCH_SIZE.search(request.headers.get("Sforce-Query-Options", ""))
     end = first + (min(max(int(asked[1]), 200), ROWS_PER_PAGE) if asked else ROWS_PER_PAGE)
     body: dict[str, Any] = {"totalSize": len(rows), "done": end >= len(rows), "records": rows[first:end]}

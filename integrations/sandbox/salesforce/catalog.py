@@ -47,6 +47,7 @@ _PERSON = (
     Field("Salutation", length=40),
     Field("Email", "email", 80),
     Field("HasOptedOutOfEmail", "bool"),
+    Field("DoNotCall", "bool"),
     *_KEYS,
 )
 FIELDS: dict[str, dict[str, Field]] = {
@@ -54,7 +55,7 @@ FIELDS: dict[str, dict[str, Field]] = {
     for sobject, own in {
         "Contact": (
             *_PERSON,
-            *_texts(MailingStreet=255, MailingCity=40, MailingCountry=80, Department=80),
+            *_texts(HomePhone=40, OtherPhone=40, MailingStreet=255, MailingCity=40, MailingCountry=80, Department=80),
             Field("AccountId", "id"),
         ),
         "Lead": (
@@ -74,17 +75,18 @@ FIELDS: dict[str, dict[str, Field]] = {
             *_KEYS,
             *_texts(Cal_Uid__c=255, Cal_Event_Id__c=255, Cal_Payment_Session__c=255),
         ),
+        "Account": _texts(Name=255),
         "Organization": _texts(Name=80),
         "User": (*_texts(Name=121, Username=80), Field("Email", "email", 128), Field("IsActive", "bool")),
     }.items()
 }
 DEFAULTS: dict[str, dict[str, object]] = {
-    "Contact": {"HasOptedOutOfEmail": False},
-    "Lead": {"HasOptedOutOfEmail": False, "IsConverted": False, "Status": "Open - Not Contacted"},
+    "Contact": {"HasOptedOutOfEmail": False, "DoNotCall": False},
+    "Lead": {"HasOptedOutOfEmail": False, "DoNotCall": False, "IsConverted": False, "Status": "Open - Not Contacted"},
     "Event": {"IsAllDayEvent": False, "IsPrivate": False, "IsChild": False, "ShowAs": "Busy"},
 }
 WRITABLE = tuple(DEFAULTS)
 MERGEABLE = ("Contact", "Lead")
 REQUIRED = {"Contact": ("LastName",), "Lead": ("LastName", "Company"), "Event": ("StartDateTime",)}
-PREFIXES = {"Contact": "003", "Lead": "00Q", "Event": "00U", "User": "005", "Organization": "00D"}
+PREFIXES = {"Contact": "003", "Lead": "00Q", "Event": "00U", "Account": "001", "User": "005", "Organization": "00D"}
 SHOW_AS = ("Busy", "Free", "OutOfOffice")

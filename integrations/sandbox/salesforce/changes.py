@@ -65,6 +65,18 @@ def update(state: State, row: Row, body: Mapping[str, Any]) -> Row:
     return _store(state, row, values)
 
 
+def find_account(state: State, name: str) -> Row:
+    """The Account of this name, which is made where there is none."""
+    for row in state.rows_of("Account"):
+        if row.values["Name"] == name:
+            return row
+    state.last_number += 1
+    now = utc_now()
+    made = Row(make_id("Account", state.last_number), "Account", {"Name": name}, now, now)
+    state.rows[made.id] = made
+    return made
+
+
 def upsert(
     state: State, sobject: str, name: str, value: str, body: Mapping[str, Any], *, is_update_only: bool = False
 ) -> tuple[Row, bool]:

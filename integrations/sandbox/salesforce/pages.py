@@ -6,10 +6,11 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_POST
 
 from integrations.sandbox.panel import Action, Card, Input, Panel, Section, refuse_action
+from integrations.sandbox.people import ADD_PEOPLE, MadeUp, adds_people, make_person
 from integrations.sandbox.salesforce.answers import SalesforceError
 from integrations.sandbox.salesforce.catalog import FIELDS, WRITABLE
 from integrations.sandbox.salesforce.changes import delete as delete_row
-from integrations.sandbox.salesforce.changes import get_row, insert, update
+from integrations.sandbox.salesforce.changes import find_account, get_row, insert, update
 from integrations.sandbox.salesforce.changes import merge as merge_rows
 from integrations.sandbox.salesforce.records import Row, State, get_store
 
@@ -23,7 +24,7 @@ def show_sections() -> list[Section]:
         Section(
             f"{sobject}s",
             [show_card(row) for row in reversed(state.rows_of(sobject, with_deleted=True))],
-            actions=(ADD,) if sobject == "Contact" else (),
+            actions=(ADD, ADD_PEOPLE) if sobject == "Contact" else (),
         )
         for sobject in WRITABLE
     ]
@@ -118,3 +119,26 @@ def add_person(request: HttpRequest) -> HttpResponse:
     except SalesforceError as error:
         return refuse_action(request, panel, error.message)
     return panel.back()
+
+
+def _add_people(count: int) -> None:
+    with get_store().change() as state:
+        people = [make_person(state.last_number + place) for place in range(count)]
+        account_ids = {
+            name: find_account(state, name).id for name in sorted({person.company for person in people} - {""})
+        }
+        for person in people:
+            insert(state, "Contact", {**write_person(person), "AccountId": account_ids.get(person.company)})
+
+
+def write_person(person: MadeUp) -> dict[str, object]:
+    return {
+        "FirstName": person.first_name,
+        "LastName": person.last_name,
+        "Email": person.email or person.more_email,
+        "Phone": person.phone,
+        "HasOptedOutOfEmail": person.has_agreed is False,
+    }
+
+
+make_people = adds_people(panel, _add_people)

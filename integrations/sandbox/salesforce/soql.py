@@ -2,6 +2,8 @@
 
     SELECT a, b FROM Contact WHERE F = 'x' AND F IN ('x', 'y') AND F >= 2026-11-23T00:00:00Z ORDER BY F DESC, G LIMIT 5
 
+    SELECT COUNT() FROM Contact          SELECT Id, Account.Name FROM Contact
+
 Comparisons: = != < <= > >= LIKE, IN, NOT IN. Literals: texts, numbers, instants, true, false, null.
 """
 
@@ -25,6 +27,8 @@ TOKEN = re.compile(
 )
 ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 SIGNS = ("=", "!=", "<", "<=", ">", ">=")
+# The one field of another record that is known, by its Contacts.
+ACCOUNT_NAME = "Account.Name"
 LITERALS = {"true": True, "false": False, "null": None}
 
 type Test = Callable[[Mapping[str, Any]], bool]
@@ -32,7 +36,7 @@ type Test = Callable[[Mapping[str, Any]], bool]
 
 @dataclass(frozen=True)
 class Query:
-    """`fields` are names as asked for; `orders` are pairs of a field and whether it falls."""
+    """`fields` are their proper names, none to count only; `orders` are pairs of a field and whether it falls."""
 
     sobject: str
     fields: tuple[str, ...]
@@ -46,18 +50,28 @@ class Query:
         found = [(row, shown) for row, shown in pairs if all(test(shown) for test in self.tests)]
         for field, is_falling in reversed(self.orders):
             # Nothing comes first, as Salesforce has it by default.
-            found.sort(key=lambda pair: order_key(pair[1].get(field.name)), reverse=is_falling)
-        return [self._show(row, shown) for row, shown in found[: self.limit]]
+            found.sort(key=lambda pair: order_key(field, pair[1].get(field.name)), reverse=is_falling)
+        return [self._show(state, row, shown) for row, shown in found[: self.limit]]
 
-    def _show(self, row: Row, shown: Mapping[str, Any]) -> dict[str, Any]:
-        url = f"/services/data/v59.0/sobjects/{row.sobject}/{row.id}"
-        return {
-            "attributes": {"type": row.sobject, "url": url},
-            **{name: shown[name] for name in self.fields},
-        }
+    def _show(self, state: State, row: Row, shown: Mapping[str, Any]) -> dict[str, Any]:
+        own = {name: shown[name] for name in self.fields if name != ACCOUNT_NAME}
+        account = {"Account": show_account(state, row)} if ACCOUNT_NAME in self.fields else {}
+        return {"attributes": describe(row), **own, **account}
 
 
-def order_key(value: Any) -> tuple[bool, Any]:
+def describe(row: Row) -> dict[str, str]:
+    return {"type": row.sobject, "url": f"/services/data/v59.0/sobjects/{row.sobject}/{row.id}"}
+
+
+def show_account(state: State, row: Row) -> dict[str, Any] | None:
+    """The Account of a Contact with its name, as a record in the record."""
+    account = state.find(row.values.get("AccountId") or "")
+    return {"attributes": describe(account), "Name": account.values["Name"]} if account else None
+
+
+def order_key(field: Field, value: Any) -> tuple[bool, Any]:
+    if field.kind == "id":
+        return (value is not None, (value or "")[:15])
     return (value is not None, value.lower() if isinstance(value, str) else value or 0)
 
 
@@ -75,18 +89,31 @@ class Parser:
 
     def read(self) -> Query:
         self._expect("SELECT")
-        names = [self._word()]
-        while self._accept(","):
-            names.append(self._word())
+        names = self._read_names()
         self._expect("FROM")
         self._sobject = self._read_sobject()
-        fields = tuple(self._find(name).name for name in names)
+        fields = tuple(self._find_column(name) for name in names)
         tests = self._read_tests() if self._accept("WHERE") else ()
         orders = self._read_orders() if self._accept("ORDER") else ()
         limit = self._read_limit() if self._accept("LIMIT") else None
         if self._place < len(self._tokens):
             raise refuse(f"unexpected token: '{self._tokens[self._place][1]}'")
         return Query(self._sobject, fields, tests, orders, limit)
+
+    def _read_names(self) -> list[str]:
+        """None where the rows are only counted."""
+        names = [self._word()]
+        if names[0].upper() == "COUNT" and self._accept("("):
+            self._expect(")")
+            return []
+        while self._accept(","):
+            names.append(self._word())
+        return names
+
+    def _find_column(self, name: str) -> str:
+        if self._sobject == "Contact" and name.lower() == ACCOUNT_NAME.lower():
+            return ACCOUNT_NAME
+        return self._find(name).name
 
     def _read_sobject(self) -> str:
         name = self._word()

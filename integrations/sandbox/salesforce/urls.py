@@ -28,6 +28,7 @@ urlpatterns = [
     path("rows/<str:sobject>/<str:record_id>/delete/", pages.delete),
     path("rows/<str:sobject>/<str:record_id>/merge/", pages.merge),
     path("people/add/", pages.add_person),
+    path("people/make/", pages.make_people),
     path("fields/<str:name>/turn/", pages.turn_field),
     *control_urls("salesforce", show=show_records, reset=lambda: get_store().reset()),
     path("services/oauth2/authorize", consent_view("Salesforce", get_grants("salesforce"))),
