@@ -23,8 +23,7 @@ from integrations.providers import get_provider
 from integrations.providers.base import Account
 from integrations.providers.crm import CrmContact, Saved
 from integrations.providers.pipedrive import fields
-from integrations.providers.pipedrive.persons import list_persons
-from tests.provider_cases import QUOTED, Good, Page, PagingCases, ProviderCases
+from tests.provider_cases import QUOTED, Good, ProviderCases
 
 BASE = "https://api.pipedrive.com"
 PERSONS = f"{BASE}/api/v2/persons"
@@ -125,20 +124,6 @@ class TestPipedriveCases(ProviderCases):
 
     def error_body(self, status):
         return {"success": False, "error": QUOTED, "error_info": QUOTED, "errorCode": status, "data": None}
-
-
-class TestPipedrivePaging(PagingCases):
-    pages = (
-        Page("", PERSONS, {"data": [{"id": 1}], "additional_data": {"next_cursor": "c2"}}, ["1"], {"limit": "500"}),
-        Page("c2", PERSONS, {"data": [{"id": 2}]}, ["2"], {"cursor": "c2"}),
-    )
-
-    def account(self, base_url):
-        return Account(base_url, credentials={"access_token": "token-1"})
-
-    def list_page(self, account, cursor):
-        page = list_persons(account, cursor)
-        return [str(person.value["id"]) for person in page.items], page.cursor
 
 
 # --- New persons -----------------------------------------------------------------------------------------------------
