@@ -1,5 +1,6 @@
 """Keepsync's own adapters against the sandbox, with real HTTP between them: what one writes the other must read."""
 
+import contextlib
 import smtplib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,12 +11,19 @@ import pytest
 import requests
 
 from integrations.events import RecordChanged, RecordDeleted, RecordsMerged
-from integrations.exceptions import KeepsyncError, LostAnswerError, OutageError, RateLimitedError, ReauthoriseError
+from integrations.exceptions import (
+    KeepsyncError,
+    LostAnswerError,
+    OutageError,
+    RateLimitedError,
+    ReauthoriseError,
+    TransientError,
+)
 from integrations.http import limit_time
 from integrations.payloads import PayloadReader
 from integrations.providers.base import Account, IncomingRequest, Provider
 from integrations.providers.calendar_live.provider import CalendarLive
-from integrations.providers.crm import Crm, CrmContact, CrmMeeting, Saved
+from integrations.providers.crm import ContactPage, Crm, CrmContact, CrmMeeting, Saved
 from integrations.providers.hubspot.provider import HubSpot
 from integrations.providers.oauth import Grant
 from integrations.providers.pipedrive.provider import Pipedrive
@@ -160,6 +168,52 @@ def test_refusals_are_read_as_what_they_are(world: Sandbox, name: str) -> None:
     turn(world, name, is_down=True)
     with limit_time(1), pytest.raises(OutageError):
         crm.test(account)
+
+
+FIELDS = {
+    "hubspot": ("firstname", "lastname", "company"),
+    "salesforce": ("FirstName", "LastName", "Company"),
+    "pipedrive": ("name",),
+}
+
+
+def list_all(world: Sandbox, name: str, size: int) -> list[ContactPage]:
+    """Every page, each asked for again as long as the provider does not give it."""
+    pages: list[ContactPage] = []
+    while not pages or pages[-1].cursor:
+        cursor = pages[-1].cursor if pages else ""
+        with contextlib.suppress(TransientError):
+            pages.append(
+                CRMS[name].list_contacts(account_at(world, name), fields=FIELDS[name], cursor=cursor, size=size)
+            )
+    return pages
+
+
+@pytest.mark.parametrize("name", CRMS)
+def test_all_contacts_are_listed_page_by_page_through_faults_and_changes(world: Sandbox, name: str) -> None:
+    world.post(f"/{name}/people/make/", count=330)
+    turn(world, name, rate_429=0.2, rate_5xx=0.2, retry_after_s=0, seed=11)
+    pages = list_all(world, name, 100)
+    turn(world, name)
+    contacts = [contact for page in pages for contact in page.contacts]
+    assert [len(page.contacts) for page in pages] == [100, 100, 100, 30]
+    assert len({contact.external_id for contact in contacts}) == 330
+    assert pages[0].total == (None if name == "pipedrive" else 330)
+    assert not any(page.unread for page in pages)
+    assert all(contact.values[FIELDS[name][0]] and contact.created_at for contact in contacts)
+    assert len({email for contact in contacts for email in contact.emails}) > 300
+    assert sum(len(contact.phones) for contact in contacts) > 150
+    said = {consent.is_given for contact in contacts for consent in contact.consents}
+    assert said == ({True, False} if name == "pipedrive" else {False})
+    assert name == "pipedrive" or {contact.values[FIELDS[name][-1]] for contact in contacts} >= {"Hooli", "Acme Ltd"}
+
+
+def test_persons_are_listed_without_the_marketing_app_too(world: Sandbox) -> None:
+    world.post("/pipedrive/people/make/", count=50)
+    world.post("/pipedrive/marketing/turn/")
+    pages = list_all(world, "pipedrive", 20)
+    assert [len(page.contacts) for page in pages] == [20, 20, 10]
+    assert not any(contact.consents for page in pages for contact in page.contacts)
 
 
 @pytest.mark.parametrize("name", ["hubspot", "pipedrive"])

@@ -178,7 +178,10 @@ def test_queries_by_id_take_both_lengths(salesforce: Played) -> None:
     ("soql", "code"),
     [
         ("SELECT Nickname FROM Contact", "INVALID_FIELD"),
-        ("SELECT Id FROM Account", "INVALID_TYPE"),
+        ("SELECT Id FROM Opportunity", "INVALID_TYPE"),
+        ("SELECT Id, Account.Industry FROM Contact", "INVALID_FIELD"),
+        ("SELECT Account.Name FROM Lead", "INVALID_FIELD"),
+        ("SELECT COUNT( FROM Contact", "MALFORMED_QUERY"),
         ("SELECT Id Contact", "MALFORMED_QUERY"),
         ("SELECT Id FROM Contact WHERE", "MALFORMED_QUERY"),
         ("SELECT Id FROM Contact WHERE LastName = 'x", "MALFORMED_QUERY"),
