@@ -5,13 +5,13 @@ import json
 import pytest
 
 from integrations.exceptions import PayloadError
-from integrations.providers import get_provider
 from integrations.providers.base import Account
 from integrations.providers.crm import ContactPage, FoundContact
+from integrations.providers.hubspot.provider import HubSpot
 from tests.listing_cases import CHANGED, CREATED, ListingCases, answer_json
 from tests.provider_cases import PRIVATE, QUOTED, Good, ProviderCases
 
-HUBSPOT = get_provider("hubspot")
+HUBSPOT = HubSpot()
 ORIGIN = "https://api.hubapi.com"
 CONTACTS = f"{ORIGIN}/crm/objects/2026-03/contacts"
 OWN = "email,hs_additional_emails,phone,mobilephone,hs_email_optout"
@@ -54,10 +54,9 @@ class TestHubSpotListing(ListingCases):
         return answer_json({"total": len(self.people), "results": [record(str(min(self.people)))]})
 
     def show(self, person):
-        email, *more = [*person.emails, ""]
         phone, mobile = [*person.phones, None, None][:2]
         texts = {"firstname": person.name, "country": None, "phone": phone, "mobilephone": mobile}
-        emails = {"email": email or None, "hs_additional_emails": ";".join(more)}
+        emails = {"email": next(iter(person.emails), None), "hs_additional_emails": ";".join(person.emails[1:])}
         return record(str(person.number), **texts, **emails, hs_email_optout="true" if person.has_opted_out else None)
 
 

@@ -3,14 +3,14 @@
 import pytest
 
 from integrations.exceptions import PayloadError, RateLimitedError, SetupError
-from integrations.providers import get_provider
 from integrations.providers.base import Account
 from integrations.providers.crm import ContactPage, FoundContact
 from integrations.providers.pipedrive import fields
+from integrations.providers.pipedrive.provider import Pipedrive
 from tests.listing_cases import CHANGED, CREATED, ListingCases, answer_json
 from tests.provider_cases import QUOTED, Good, ProviderCases
 
-PIPEDRIVE = get_provider("pipedrive")
+PIPEDRIVE = Pipedrive()
 BASE = "https://api.pipedrive.com"
 PERSONS, FIELDS = f"{BASE}/api/v2/persons", f"{BASE}/api/v2/personFields"
 SOURCE_CODE, RATING_CODE = "b" * 40, "d" * 40
