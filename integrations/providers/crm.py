@@ -149,10 +149,11 @@ class Crm(Provider):
         raise NotImplementedError
 
     def list_contacts(self, account: Account, *, fields: Sequence[str], cursor: str, size: int) -> ContactPage:
-        """Some of all contacts with these fields, in an order that no change moves them in: one that is there all the
-        time is never missed. `cursor` is empty, or of the page before; it holds at most 255 characters.
+        """Up to `size` of all contacts, which is at most `page_size`, with these fields of theirs.
 
-        A page may be empty and yet not be the last. A contact that cannot be read does not keep the others from it.
+        They come in an order that no change moves them in: one that is there all the time is never missed. `cursor` is
+        empty, or that of the page before; it holds at most 255 characters. A page may be empty and yet not be the
+        last. A contact that cannot be read does not keep the others from its page.
         """
         raise NotImplementedError
 

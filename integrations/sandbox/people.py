@@ -5,6 +5,7 @@ marketing. Nobody is told of them: no webhook is sent, as for contacts that have
 """
 
 import random
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -82,7 +83,9 @@ def make_twin(person: MadeUp, number: int) -> MadeUp:
 
 
 def make_word(text: str) -> str:
-    return "".join(letter for letter in text.lower() if letter.isascii() and letter.isalpha())
+    """The plain letters of it, for an address."""
+    plain = unicodedata.normalize("NFKD", text.lower())
+    return "".join(letter for letter in plain if letter.isascii() and letter.isalpha())
 
 
 def write_phone(number: int, form: str) -> str:
