@@ -26,7 +26,9 @@ def explain(left: Cleaned, right: Cleaned, population: Population, prior: Prior 
     columns = Columns.read([left, right])
     pair = Pairs(columns, population.look_up([left, right]), np.array([0]), np.array([1]))
     evidence = weigh(pair)
-    probability, _ = (prior or Prior.expect(population.total)).find_probabilities(evidence)
+    prior = prior or Prior.expect(population.total)
+    probability, _ = prior.find_probabilities(evidence)
+    evidence = prior.adapt(evidence)
     fields = {name: None if np.isnan(bits[0]) else float(bits[0]) for name, bits in evidence.fields.items()}
     verdict = Verdict.CERTAIN if is_certain(probability, evidence)[0] else judge(float(probability[0]))
     return Score(float(probability[0]), verdict, fields)

@@ -21,6 +21,7 @@ class Matches:
     """Pairs by row numbers, left < right, with their evidence; the group of each row; how many pairs were compared.
 
     A pair that only other pairs join has the probability of the way over them, if that is greater than its own.
+    `prior`: how many pairs there seem to be.
     """
 
     left: Ints
@@ -29,6 +30,7 @@ class Matches:
     evidence: Evidence
     groups: Ints
     compared: int
+    prior: Prior
 
     def __len__(self) -> int:
         return len(self.left)
@@ -59,14 +61,16 @@ def find_matches(columns: Columns) -> Matches:
     frequencies = Frequencies.count(columns)
     candidates = find_candidates(columns)
     kept, evidence = weigh_candidates(columns, frequencies, candidates)
-    probability, _ = learn_prior(evidence, len(columns)).find_probabilities(evidence)
+    prior = learn_prior(evidence, len(columns))
+    probability, _ = prior.find_probabilities(evidence)
+    evidence = prior.adapt(evidence)
     left, right = np.divmod(kept, max(len(columns), 1))
     is_link = probability >= REVIEW
     links = Links(left[is_link], right[is_link], probability[is_link])
     odds = np.log2(links.probability / np.maximum(1 - links.probability, 1e-9))
     bits = np.minimum(odds, (evidence.same - evidence.household)[is_link])
     groups = find_groups(columns, frequencies, links, bits)
-    found = Matches(left, right, probability, evidence, groups, len(candidates))
+    found = Matches(left, right, probability, evidence, groups, len(candidates), prior)
     return add_chains(found, columns, frequencies, find_chain_probabilities(links, groups))
 
 
@@ -121,8 +125,9 @@ def add_chains(found: Matches, columns: Columns, frequencies: Frequencies, chain
     known = places[is_weighed]
     found.probability[known] = np.maximum(found.probability[known], chains.probability[is_weighed])
     left, right = chains.left[~is_weighed], chains.right[~is_weighed]
-    evidence = Evidence.join([found.evidence, weigh(Pairs(columns, frequencies, left, right))])
+    weighed = found.prior.adapt(weigh(Pairs(columns, frequencies, left, right)))
+    evidence = Evidence.join([found.evidence, weighed])
     probability = np.concatenate([found.probability, chains.probability[~is_weighed]])
     order = np.argsort(np.concatenate([numbers, added[~is_weighed]]), kind="stable")
     lefts, rights = np.concatenate([found.left, left])[order], np.concatenate([found.right, right])[order]
-    return Matches(lefts, rights, probability[order], evidence.take(order), found.groups, found.compared)
+    return Matches(lefts, rights, probability[order], evidence.take(order), found.groups, found.compared, found.prior)

@@ -1,27 +1,48 @@
 """How probable it is that two contacts are one person, and why. Pure.
 
-The evidence of the fields adds up, for one person and for a household; with the number of pairs of each kind that is
-to be expected among so many contacts it becomes a probability. That number is learnt from the pairs themselves
-(expectation maximisation): a file without duplicates gives almost none.
+The evidence of the fields adds up, for one person, for a household and for namesakes; with the number of pairs of each
+kind that is to be expected among so many contacts it becomes a probability. That number, and how often one person's
+values differ, are learnt from the pairs themselves (expectation maximisation): a file without duplicates gives almost
+none, and where people have one address all their life another address says more than where they have several.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import IntEnum, StrEnum
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from contacts.duplicates import weights as w
 from contacts.duplicates.columns import Flags, Floats, Ints
-from contacts.duplicates.field_evidence import weigh_companies, weigh_countries, weigh_mails, weigh_phones
+from contacts.duplicates.field_evidence import (
+    FieldEvidence,
+    weigh_companies,
+    weigh_countries,
+    weigh_mails,
+    weigh_phones,
+)
 from contacts.duplicates.name_evidence import Pairs, weigh_names
 from contacts.duplicates.words import Level
 
 CHUNK = 250_000
-ROUNDS = 4
+ROUNDS = 8
+# So many pairs show well enough what a file is like.
+ENOUGH = 300_000
 REVIEW = 0.5
 CERTAIN = 0.999
+
+
+type Outcomes = NDArray[np.int8]
+
+
+class Outcome(IntEnum):
+    """What became of two values of a field that are compared."""
+
+    UNKNOWN = 0
+    AGREE = 1
+    DIFFER = 2
 
 
 class Verdict(StrEnum):
@@ -35,8 +56,9 @@ FIELDS = ("name", "company", "email", "phone")
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Of pairs: bits by field (NaN: not known of both), the sums for one person and for a household.
+    """Of pairs: bits by field (NaN: not known of both), the sums for one person, a household and namesakes.
 
+    `outcomes`: for each of weights.DIFFER whether the two agree.
     `contradiction`: bits, at most 0, by which the two are unlike one person, however many pairs there are to choose
     from. `is_firm`: the whole name agrees, and so does an identifier that nobody else has.
     """
@@ -44,12 +66,21 @@ class Evidence:
     fields: dict[str, Floats]
     same: Floats
     household: Floats
+    namesakes: Floats
+    outcomes: dict[str, Outcomes]
     contradiction: Floats
     is_firm: Flags
 
     def take(self, rows: Ints) -> "Evidence":
-        fields = {name: bits[rows] for name, bits in self.fields.items()}
-        return Evidence(fields, self.same[rows], self.household[rows], self.contradiction[rows], self.is_firm[rows])
+        return Evidence(
+            {name: bits[rows] for name, bits in self.fields.items()},
+            self.same[rows],
+            self.household[rows],
+            self.namesakes[rows],
+            {name: outcomes[rows] for name, outcomes in self.outcomes.items()},
+            self.contradiction[rows],
+            self.is_firm[rows],
+        )
 
     @classmethod
     def join(cls, parts: Sequence[Self]) -> Self:
@@ -58,6 +89,8 @@ class Evidence:
             {name: np.concatenate([part.fields[name] for part in parts]) for name in FIELDS},
             np.concatenate([part.same for part in parts]),
             np.concatenate([part.household for part in parts]),
+            np.concatenate([part.namesakes for part in parts]),
+            {name: np.concatenate([part.outcomes[name] for part in parts]) for name in w.DIFFER},
             np.concatenate([part.contradiction for part in parts]),
             np.concatenate([part.is_firm for part in parts]),
         )
@@ -65,10 +98,14 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """So many pairs of one person, and of a household, for each pair there is."""
+    """So many pairs of one person, and of a household, for each pair there is; so many of namesakes for each of one
+    person; and how often one person's values differ, by the names of weights.DIFFER.
+    """
 
     same: float
     household: float
+    namesakes: float = w.NAMESAKE_PAIRS / w.SAME_PAIRS
+    differ: Mapping[str, float] = field(default_factory=w.DIFFER.copy)
 
     @classmethod
     def expect(cls, total: int) -> Self:
@@ -77,12 +114,29 @@ class Prior:
 
     def find_probabilities(self, evidence: Evidence) -> tuple[Floats, Floats]:
         """Of one person, and of a household."""
-        same = np.log2(self.same) + evidence.same
+        same = np.log2(self.same) + evidence.same + sum(self.list_changes(evidence).values())
         household = np.log2(self.household) + evidence.household
-        highest = np.maximum(np.maximum(same, household), 0.0)
-        one, other, none = np.exp2(same - highest), np.exp2(household - highest), np.exp2(-highest)
-        whole = one + other + none
+        namesakes = np.log2(self.same * self.namesakes) + evidence.namesakes
+        highest = np.maximum.reduce([same, household, namesakes, np.zeros(len(same))])
+        one, other, third, none = (np.exp2(bits - highest) for bits in (same, household, namesakes, 0.0))
+        whole = one + other + third + none
         return one / whole, other / whole
+
+    def adapt(self, evidence: Evidence) -> Evidence:
+        """With the bits that fields are worth where values differ so often."""
+        changes = self.list_changes(evidence)
+        fields = {name: bits + changes.get(name, 0.0) for name, bits in evidence.fields.items()}
+        fields["email"] = fields["email"] + changes["email_at_work"]
+        return replace(evidence, fields=fields, same=evidence.same + sum(changes.values()))
+
+    def list_changes(self, evidence: Evidence) -> dict[str, Floats]:
+        """For each of weights.DIFFER the bits for one person, beyond those of weights.py."""
+        found = {}
+        for name, usual in w.DIFFER.items():
+            part = self.differ[name]
+            bits = np.array([0.0, np.log2((1 - part) / (1 - usual)), np.log2(part / usual)])
+            found[name] = bits[evidence.outcomes[name]]
+        return found
 
 
 def weigh(pairs: Pairs) -> Evidence:
@@ -113,14 +167,45 @@ def weigh(pairs: Pairs) -> Evidence:
         "phone": np.where(phones.is_known, phones.same, np.nan),
     }
     contradiction = np.where(names.given == Level.DIFFERENT, np.log2(w.GIVEN_DIFFERS), 0.0)
-    return Evidence(fields, same, alike, contradiction, is_firm)
+    namesakes = np.where(names.is_full, names.same + countries, -np.inf)
+    outcomes = find_outcomes(pairs, companies, mails, phones)
+    return Evidence(fields, same, alike, namesakes, outcomes, contradiction, is_firm)
+
+
+def find_outcomes(
+    pairs: Pairs, companies: FieldEvidence, mails: FieldEvidence, phones: FieldEvidence
+) -> dict[str, Outcomes]:
+    """For each of weights.DIFFER. An address at work and another one are expected to differ."""
+    columns, left, right = pairs.columns, pairs.left, pairs.right
+    is_same_domain = columns["domain"][left] == columns["domain"][right]
+    is_free = (columns["employer"][left] == 0) & (columns["employer"][right] == 0)
+    found = {
+        "company": (companies.is_known, companies),
+        "email": (mails.is_known & is_free, mails),
+        "email_at_work": (mails.is_known & ~is_free & is_same_domain, mails),
+        "phone": (phones.is_known, phones),
+    }
+    return {
+        name: np.select([~is_known, field.same < 0], [Outcome.UNKNOWN, Outcome.DIFFER], Outcome.AGREE).astype(np.int8)
+        for name, (is_known, field) in found.items()
+    }
 
 
 def learn_prior(evidence: Evidence, total: int) -> Prior:
     """From the candidates' evidence: so many pairs as there seem to be, at least a few."""
-    prior, pairs = Prior.expect(total), max(total * (total - 1) / 2, 1.0)
-    least = Prior(prior.same / 100, prior.household / 100)
+    step = len(evidence.same) // ENOUGH + 1
+    sample = evidence.take(np.arange(0, len(evidence.same), step))
+    prior, pairs = Prior.expect(total), max(total * (total - 1) / 2, 1.0) / step
+    least, namesakes = Prior(prior.same / 100, prior.household / 100), prior.same * prior.namesakes
     for _ in range(ROUNDS):
-        same, household = prior.find_probabilities(evidence)
-        prior = Prior(max(same.sum() / pairs, least.same), max(household.sum() / pairs, least.household))
+        same, household = prior.find_probabilities(sample)
+        found = max(same.sum() / pairs, least.same)
+        differ = {name: learn_part(same, sample.outcomes[name], usual) for name, usual in w.DIFFER.items()}
+        prior = Prior(found, max(household.sum() / pairs, least.household), namesakes / found, differ)
     return prior
+
+
+def learn_part(same: Floats, outcomes: Outcomes, usual: float) -> float:
+    """The part of one person's pairs that differ; the usual one counts as much as USUAL_PAIRS."""
+    agree, differ = (float(same[outcomes == each].sum()) for each in (Outcome.AGREE, Outcome.DIFFER))
+    return (differ + usual * w.USUAL_PAIRS) / (agree + differ + w.USUAL_PAIRS)

@@ -1,8 +1,9 @@
 """What agreement and disagreement of a field mean: probabilities chosen by what happens to contacts, not fitted. Pure.
 
-Three kinds of pair compete: one person twice (SAME), two people of one household (HOUSEHOLD: family name, phone or
-mailbox in common), and strangers. Evidence is in bits, log2 of how much likelier what is seen is than among strangers
-(Fellegi and Sunter, "A Theory for Record Linkage", 1969); 3 bits are eight to one.
+Four kinds of pair compete: one person twice (SAME), two people of one household (HOUSEHOLD: family name, phone or
+mailbox in common), namesakes (NAMESAKE: the name in common, and nothing else), and strangers. Evidence is in bits, log2
+of how much likelier what is seen is than among strangers (Fellegi and Sunter, "A Theory for Record Linkage", 1969);
+3 bits are eight to one.
 """
 
 # --- Names of one person, as typed twice.
@@ -17,7 +18,7 @@ WORD_TWO_TYPOS = 0.01 / 100
 NEAR_WORDS = 2.0
 WORD_INITIAL = 0.1
 # Given and family name go together, in a generation and in a community: chance namesakes are more than their product.
-TOGETHER = 4.0
+TOGETHER = 1.5
 GIVEN_DIFFERS = 0.005
 # Married, or one of two family names.
 FAMILY_DIFFERS = 0.015
@@ -73,6 +74,18 @@ STRANGERS_COMPANY_NEAR = 0.003
 COUNTRY_EQUAL = 0.97
 COUNTRY_DIFFERS = 0.03
 
+# --- How often one person's values differ, until the file has shown it: two addresses of free mail, or of one employer.
+DIFFER = {
+    "company": COMPANY_DIFFERS,
+    "email": MAIL_DIFFERS,
+    "email_at_work": MAIL_DIFFERS_AT_WORK,
+    "phone": PHONE_DIFFERS,
+}
+# What is usual is believed as much as what so many pairs show.
+USUAL_PAIRS = 50
+
 # --- Before anything is compared: so many pairs of each kind for every contact, until the file has shown its own.
 SAME_PAIRS = 0.2
 HOUSEHOLD_PAIRS = 0.05
+# Namesakes by tradition, as father and son; by chance there are more, the more contacts, which frequencies tell.
+NAMESAKE_PAIRS = 0.01
