@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 
-from bookings import flow_panels, payment_admin  # noqa: F401
+from bookings import flow_panels, payment_admin, review_facts  # noqa: F401
 from bookings.models import Attendance, Calendar, Meeting
 from bookings.occurrences import MeetingOccurrence, list_occurrences
 from bookings.timezones import zone

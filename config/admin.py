@@ -19,6 +19,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 link("Contacts", "person", "contacts.contact"),
                 link("Payments", "payments", "bookings.payment"),
                 link("Pairs to review", "group", "contacts.candidatepair"),
+                link("Merges", "merge", "contacts.merge"),
             ],
         },
         {

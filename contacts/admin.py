@@ -11,7 +11,7 @@ from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -20,13 +20,14 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
-from contacts import lead_admin  # noqa: F401
+from contacts import lead_admin, merge_admin, review_admin  # noqa: F401
+from contacts.aliases import find_living
 from contacts.identifiers import hold, list_values, normalise_typed_phone
-from contacts.models import CandidatePair, Contact, ContactLink, Identifier, Matched
+from contacts.models import Contact, ContactLink, Identifier, Matched
 from contacts.normalisation import normalise_email, split_words
 from contacts.sync import plan_contacts
 from contacts.upserts import FIELDS, index_names
-from integrations.admin.base import Admin, DetailAdmin, HistoryAdmin, LongListMixin, ReadOnlyMixin
+from integrations.admin.base import DetailAdmin, HistoryAdmin, LongListMixin
 from integrations.admin.effect_panels import list_effects_of
 from integrations.admin.filters import SeenFilter
 from integrations.admin.formats import NOTHING, link_to, read_uuid, show_choice, show_instant, show_label
@@ -44,9 +45,7 @@ LEAD_VARIANTS = {
     Contact.LeadStatus.QUALIFIED: "success",
     Contact.LeadStatus.CUSTOMER: "success",
 }
-PAIR_VARIANTS = {CandidatePair.Status.OPEN: "warning", CandidatePair.Status.MERGED: "success"}
 TYPED_NUMBER = re.compile(r"[+(]?[\d\s()./-]{5,}")
-PAIRS_SHOWN = 50
 
 
 def find_contacts(contacts: QuerySet[Contact], text: str) -> QuerySet[Contact]:
@@ -169,7 +168,8 @@ class ContactAdmin(LongListMixin, HistoryAdmin, DetailAdmin):
 
     @admin.display(description="merged into")
     def merged(self, contact: Contact) -> str:
-        return link_to(contact.merged_into) if contact.merged_into else NOTHING
+        """The contact that it is part of by now, over any number of merges."""
+        return link_to(Contact.objects.get(pk=find_living(contact.pk))) if contact.merged_into_id else NOTHING
 
     @admin.display(description="created")
     def created(self, contact: Contact) -> str:
@@ -228,21 +228,6 @@ def describe_match(row: Matched) -> SafeString | str:
     return show_lines([row.get_matched_by_display(), row.matched_because]) if row.matched_by else NOTHING
 
 
-@panel_on(Contact)
-def show_pairs(request: HttpRequest, contact: Contact) -> Panel | None:
-    mine = Q(first=contact) | Q(second=contact)
-    pairs = CandidatePair.objects.filter(mine, status=CandidatePair.Status.OPEN).select_related("first", "second")
-    rows = [
-        [
-            link_to(pair.second if pair.first_id == contact.pk else pair.first),
-            pair.get_reason_display(),
-            show_instant(pair.created_at),
-        ]
-        for pair in pairs[:PAIRS_SHOWN]
-    ]
-    return Panel("May be the same person", headers=["Contact", "Why", "Since"], rows=rows) if rows else None
-
-
 @panel_on(Contact, rank=1)
 def show_links(request: HttpRequest, contact: Contact) -> Panel:
     links = ContactLink.objects.filter(contact=contact).select_related("connection")
@@ -263,20 +248,3 @@ def show_links(request: HttpRequest, contact: Contact) -> Panel:
 @panel_on(Contact, rank=2)
 def show_effects(request: HttpRequest, contact: Contact) -> Panel:
     return list_effects_of([f"contact:{contact.pk}"])
-
-
-@admin.register(CandidatePair)
-class CandidatePairAdmin(ReadOnlyMixin, LongListMixin, Admin):
-    list_display = ("found", "first", "second", "reason", "state")
-    list_filter = (("status", ChoicesDropdownFilter), ("reason", ChoicesDropdownFilter))
-    list_select_related = ("first", "second")
-    ordering = ("-id",)
-    fields = ("first", "second", "reason", "state", "found")
-
-    @admin.display(description="found")
-    def found(self, pair: CandidatePair) -> str:
-        return show_instant(pair.created_at)
-
-    @admin.display(description="status")
-    def state(self, pair: CandidatePair) -> str:
-        return show_choice(pair, "status", PAIR_VARIANTS)

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from contacts.models import Contact, Merge
-from contacts.survivorship import FIELDS, Choice, Side, State, join_notes
+from contacts.survivorship import FIELDS, Choice, Side, State, choose, join_notes
 from contacts.upserts import index_names
 
 type Layer = dict[str, Any]
@@ -33,6 +33,16 @@ def read_values(contact: Contact) -> dict[str, Any]:
 
 def read_state(contact: Contact) -> State:
     return State(read_values(contact), contact.provenance, contact.created_at)
+
+
+def foresee(winner: Contact, losers: Iterable[Contact]) -> dict[str, Any]:
+    """Field → value, once one after the other has been merged into the winner, with all by default."""
+    state = read_state(winner)
+    for loser in map(read_state, losers):
+        values = {field: choice.value for field, choice in choose(state, loser).items()}
+        changed = [field for field in FIELDS if values[field] != state.values[field] and field in loser.told]
+        state = State(values, {**state.told, **{field: loser.told[field] for field in changed}}, state.created_at)
+    return dict(state.values)
 
 
 def apply_choices(winner: Contact, loser: Contact, choices: Mapping[str, Choice]) -> dict[str, Layer]:

@@ -7,13 +7,15 @@
 4. The CRMs that have a record of both are told to merge them, and the winner's state is brought to all.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
+from django.db.models import Q
 
 from contacts import crm_merges
 from contacts.aliases import lock_contacts, lock_forest
@@ -39,23 +41,50 @@ class Preview:
 
 def preview(winner: Contact, loser: Contact, *, choices: Mapping[str, Side] | None = None) -> Preview:
     """Changes nothing, and locks nothing. Raises MergeError as `merge` does."""
-    rows = Contact.objects.in_bulk([winner.pk, loser.pk])
-    winner, loser = rows[winner.pk], rows[loser.pk]
-    check(winner, loser)
-    mine = winner.links.values("connection")
-    theirs = ContactLink.objects.filter(contact=loser, merged_at=None)
-    both = theirs.filter(connection__in=mine).values_list("connection", flat=True)
-    return Preview(
-        choices=choose(read_state(winner), read_state(loser), choices),
-        moves=count_held(loser)
-        | {"links": theirs.exclude(connection__in=mine).count(), "candidate pairs": count_open(loser)},
-        irreversible=list(crm_merges.filter_synced(both)),
-    )
+    return preview_all([(winner, loser)], choices=choices)[0]
 
 
-def count_open(contact: Contact) -> int:
-    pairs = CandidatePair.objects.filter(status=CandidatePair.Status.OPEN)
-    return pairs.filter(first=contact).count() + pairs.filter(second=contact).count()
+def preview_all(
+    couples: Sequence[tuple[Contact, Contact]], *, choices: Mapping[str, Side] | None = None
+) -> list[Preview]:
+    """The same for several couples of winner and loser, each as if it were merged alone."""
+    rows = Contact.objects.in_bulk([contact.pk for couple in couples for contact in couple])
+    winners, losers = ([couple[side].pk for couple in couples] for side in (0, 1))
+    held, open_pairs = count_held(losers), count_open(losers)
+    mine, theirs = find_records(winners), find_records(losers, merged_at=None)
+    synced = list(crm_merges.filter_synced({connection for there in theirs.values() for connection in there}))
+    return [
+        make_preview(
+            (rows[winner.pk], rows[loser.pk]),
+            choices=choices,
+            moves=held[loser.pk]
+            | {"links": len(theirs[loser.pk] - mine[winner.pk]), "candidate pairs": open_pairs[loser.pk]},
+            irreversible=[each for each in synced if each.pk in theirs[loser.pk] & mine[winner.pk]],
+        )
+        for winner, loser in couples
+    ]
+
+
+def make_preview(couple: tuple[Contact, Contact], *, choices: Mapping[str, Side] | None, **found: Any) -> Preview:
+    check(*couple)
+    winner, loser = map(read_state, couple)
+    return Preview(choices=choose(winner, loser, choices), **found)
+
+
+def find_records(contact_ids: Iterable[UUID], **where: Any) -> dict[UUID, set[int]]:
+    """Contact → the connections where it has a record."""
+    found: dict[UUID, set[int]] = {key: set() for key in contact_ids}
+    links = ContactLink.objects.filter(contact__in=found, **where)
+    for contact_id, connection_id in links.values_list("contact", "connection"):
+        found[contact_id].add(connection_id)
+    return found
+
+
+def count_open(contact_ids: Iterable[UUID]) -> Counter[UUID]:
+    """Contact → how many open pairs it is in."""
+    keys = set(contact_ids)
+    pairs = CandidatePair.objects.filter(Q(first__in=keys) | Q(second__in=keys), status=CandidatePair.Status.OPEN)
+    return Counter(key for pair in pairs.values_list("first", "second") for key in pair if key in keys)
 
 
 @transaction.atomic

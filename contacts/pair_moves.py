@@ -53,7 +53,9 @@ def reopen_pairs(merge: Merge, above: Iterable[Merge]) -> None:
     pairs = read_record(merge)
     drop_made(pairs["made"], above)
     for key, status in pairs["closed"].items():
-        CandidatePair.objects.filter(pk=key, status=Status.MERGED).update(status=status)
+        # Nobody has decided what is open again.
+        undecided = {"decided_by": None, "decided_at": None} if status == Status.OPEN else {}
+        CandidatePair.objects.filter(pk=key, status=Status.MERGED).update(status=status, **undecided)
 
 
 def drop_made(made: dict[str, list[str]], above: Iterable[Merge]) -> None:

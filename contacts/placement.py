@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Count, Q
 
 from contacts.claims import Kind, name_origin
 from contacts.models import Consent, Contact, ContactLink, Identifier
@@ -73,9 +73,14 @@ def name_attendees(attendees: Attendees) -> list[str]:
 # --- Moving -----------------------------------------------------------------------------------------------------------
 
 
-def count_held(contact: Contact) -> dict[str, int]:
-    """Kind of row → how many of them a merge would move."""
-    return {movable.name: movable.rows.filter(contact=contact).count() for movable in _movables}
+def count_held(contact_ids: Collection[UUID]) -> dict[UUID, dict[str, int]]:
+    """Contact → kind of row → how many of them a merge would move."""
+    held = {key: dict.fromkeys((movable.name for movable in _movables), 0) for key in contact_ids}
+    for movable in _movables:
+        rows = movable.rows.filter(contact__in=contact_ids).order_by()
+        for key, count in rows.values_list("contact").annotate(Count("pk")):
+            held[key][movable.name] = count
+    return held
 
 
 def move(winner: Contact, loser: Contact) -> dict[str, list[str]]:

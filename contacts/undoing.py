@@ -78,6 +78,14 @@ def undo(merge: Merge, *, user: AbstractBaseUser | None = None) -> UndoReport:
     )
 
 
+def preview_undo(merge: Merge) -> UndoReport:
+    """What undoing would come to now: it is done, and taken back at once. Raises UndoneError as `undo`."""
+    with transaction.atomic():
+        report = undo(merge)
+        transaction.set_rollback(True)
+    return report
+
+
 def part_links(root: Contact, loser: Contact, family: set[UUID]) -> set[int]:
     """Give the loser's family its links. Returns the connections where a record is gone for good."""
     links.give_back_links(loser, family)

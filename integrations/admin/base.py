@@ -27,7 +27,7 @@ from unfold.views import ChangeList
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from integrations.admin.formats import address_of
-from integrations.admin.panels import make_panels
+from integrations.admin.panels import Panel, make_panels
 from integrations.exceptions import KeepsyncError
 from integrations.privacy.redaction import MASK
 
@@ -102,6 +102,8 @@ class Button:
     log: str
     fits: Callable[[Any], bool] = lambda row: True
     form: type[ButtonForm] = ButtonForm
+    # What it will come to, in tables below the explanation.
+    preview: Callable[[Any], Sequence[Panel]] = lambda row: ()
     icon: str = ""
     variant: ActionVariant = ActionVariant.DEFAULT
     # False for one to which a panel of the page leads.
@@ -198,7 +200,8 @@ class DetailAdmin(Admin):
         form = button.form(row, *given, initial=request.GET.dict())
         if request.method != "POST" or not form.is_valid():
             title = f"{button.label}: {row}"
-            return confirm(request, button=button, title=title, text=button.explain(row), form=form, back=back.url)
+            text, panels = button.explain(row), button.preview(row)
+            return confirm(request, button=button, title=title, text=text, panels=panels, form=form, back=back.url)
         try:
             outcome = button.run(request, row, form.cleaned_data)
         except KeepsyncError as error:
