@@ -74,10 +74,18 @@ def find_by_external_id(contacts: Any, external_id: str) -> Any:
 
 class CandidatePairSerializer(serializers.ModelSerializer[CandidatePair]):
     contacts = serializers.SerializerMethodField()
+    probability = serializers.FloatField(
+        allow_null=True, help_text="How probable it is that they are one person; null until they are compared."
+    )
+    verdict = serializers.CharField(help_text="certain, review or distinct; empty until they are compared.")
+    evidence = serializers.DictField(
+        child=serializers.FloatField(allow_null=True),
+        help_text="Bits by field, above 0 for one person, below against; null where it is not known of both.",
+    )
 
     class Meta:
         model = CandidatePair
-        fields = ["id", "contacts", "reason", "status", "created_at"]
+        fields = ["id", "contacts", "reason", "status", "probability", "verdict", "evidence", "created_at"]
 
     def get_contacts(self, pair: CandidatePair) -> list[str]:
         return [str(pair.first_id), str(pair.second_id)]

@@ -8,6 +8,8 @@ from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.text import capfirst
 from unfold.contrib.filters.admin import DropdownFilter
 from unfold.enums import ActionVariant
 
@@ -47,8 +49,8 @@ def foresee_undo(merge: Merge) -> list[Panel]:
         report = preview_undo(merge)
     except KeepsyncError as error:
         return [Panel("What comes of it", empty=str(error))]
-    rows = [[label, text] for label, text in describe_report(report)]
-    return [Panel("What comes of it", rows=rows)]
+    two = format_html("{} and {}", link_to(report.winner), link_to(report.loser))
+    return [Panel("What comes of it", rows=[["Two again", two], *describe_report(report)])]
 
 
 def describe_report(report: UndoReport) -> list[tuple[str, str]]:
@@ -59,12 +61,7 @@ def describe_report(report: UndoReport) -> list[tuple[str, str]]:
     return [
         ("Comes back", list_rows(report.returned) or "Nothing has to: it had nothing but its fields."),
         *([("Came since", f"{list_rows(report.later)} of the person's, which it gets as well")] if later else []),
-        (
-            "Stays",
-            f"{fields}: changed since the merge, and kept as it is now."
-            if fields
-            else "Nothing: no field was changed since.",
-        ),
+        ("Fields", f"Kept, because they were changed since: {fields}." if fields else "Both have theirs as they were."),
         *([("Not undone", f"{crms} has one record by now: the other contact gets a new one there.")] if crms else []),
     ]
 
@@ -140,15 +137,15 @@ class MergeAdmin(ReadOnlyMixin, LongListMixin, DetailAdmin):
 
     @admin.display(description="who into whom")
     def who(self, merge: Merge) -> str:
-        return f"{name(merge.loser)} into {name(merge.winner)}"
+        return f"{name_before(merge, 'loser')} into {name_before(merge, 'winner')}"
 
     @admin.display(description="stayed")
     def stayed(self, merge: Merge) -> str:
-        return link_to(merge.winner)
+        return link_to(merge.winner, name_before(merge, "winner"))
 
     @admin.display(description="went into it")
     def went(self, merge: Merge) -> str:
-        return link_to(merge.loser)
+        return link_to(merge.loser, name_before(merge, "loser"))
 
     @admin.display(description="by")
     def maker(self, merge: Merge) -> str:
@@ -174,8 +171,13 @@ class MergeAdmin(ReadOnlyMixin, LongListMixin, DetailAdmin):
         return f"{merge.undone_at:%Y-%m-%d %H:%M} UTC{by}"
 
 
-def name(contact: Contact) -> str:
-    return contact.full_name or f"Contact {contact.pk}"
+def name_before(merge: Merge, role: str) -> str:
+    """What one of the two was called before they became one."""
+    contact = getattr(merge, role)
+    try:
+        return str(merge.before[role]["full_name"]) or f"Contact {contact.pk}"
+    except (UnreadableValueError, KeyError):
+        return f"Contact {contact.pk}"
 
 
 @panel_on(Merge)
@@ -187,8 +189,13 @@ def show_choices(request: HttpRequest, merge: Merge) -> Panel:
         return Panel("What survived", empty=str(error))
     owners = [choices["owner"][key] for key in ("value", "other") if choices.get("owner", {}).get(key)]
     users = {user.pk: user.get_username() for user in User.objects.filter(pk__in=owners)}
-    rows = [make_choice(field, choices[field], users) for field in FIELDS if field in choices]
+    rows = [make_choice(field, choices[field], users) for field in FIELDS if is_known(choices.get(field))]
     return Panel("What survived", headers=headers, rows=rows)
+
+
+def is_known(choice: Mapping[str, Any] | None) -> bool:
+    """Whether one of the two had a value at all."""
+    return choice is not None and not {choice["value"], choice["other"]} <= {"", None}
 
 
 def make_choice(field: str, choice: Mapping[str, Any], users: Mapping[Any, str]) -> Sequence[object]:
@@ -198,7 +205,7 @@ def make_choice(field: str, choice: Mapping[str, Any], users: Mapping[Any, str])
         LABELS[field],
         value or NOTHING,
         "" if is_same else SIDES[Side(choice["side"])],
-        choice["reason"].capitalize(),
+        capfirst(choice["reason"]),
         "" if is_same else other or NOTHING,
     ]
 

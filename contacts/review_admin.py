@@ -8,14 +8,14 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 
 from contacts import review_actions, review_bulk
 from contacts.models import CandidatePair, Contact
 from contacts.review import find_claimant
 from contacts.review_actions import find_pair, may_review
-from contacts.review_page import STATUS_VARIANTS, read_filters, show_review
+from contacts.review_page import STATUS_VARIANTS, find_last_merge, read_filters, show_review
 from contacts.review_queue import ORDER, count_members, list_due, list_grouped, list_postponed
 from contacts.review_words import show_evidence, show_score, show_verdict
 from integrations.admin.base import Admin, LongList, LongListMixin, ReadOnlyMixin
@@ -82,7 +82,7 @@ class PairList(LongList):
 
 @admin.register(CandidatePair)
 class CandidatePairAdmin(ReadOnlyMixin, review_bulk.ReviewActions, LongListMixin, Admin):
-    list_display = ("contacts", "score", "evidence_shown", "reason", "group", "who", "state", "found")
+    list_display = ("contacts", "score", "evidence_shown", "why", "group", "who", "state", "found")
     list_filter = (
         StateFilter,
         ("verdict", ChoicesDropdownFilter),
@@ -95,12 +95,22 @@ class CandidatePairAdmin(ReadOnlyMixin, review_bulk.ReviewActions, LongListMixin
     ordering = ORDER
     show_facets = admin.ShowFacets.NEVER
 
+    def get_list_display(self, request: HttpRequest) -> list[str]:
+        """Without a choice of states all are to review."""
+        shown = super().get_list_display(request)
+        return [name for name in shown if name != "state" or request.GET.get(StateFilter.parameter_name)]
+
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[LongList]:
         return PairList
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         narrowed = {key.removesuffix("__exact"): value for key, value in request.GET.dict().items()}
-        context = {"may_review": may_review(request), "filters": read_filters(narrowed), **(extra_context or {})}
+        context = {
+            "may_review": may_review(request),
+            "filters": read_filters(narrowed),
+            "last_merge": find_last_merge(request),
+            **(extra_context or {}),
+        }
         response: HttpResponse = super().changelist_view(request, context)
         return response
 
@@ -129,15 +139,20 @@ class CandidatePairAdmin(ReadOnlyMixin, review_bulk.ReviewActions, LongListMixin
 
     @admin.display(description="contacts")
     def contacts(self, pair: CandidatePair) -> str:
-        return format_html("{}<br>{}", name(pair.first), name(pair.second))
+        lines = ((name(contact),) for contact in (pair.first, pair.second))
+        return format_html_join("", '<span class="pair-name">{}</span>', lines)
 
     @admin.display(description="score")
     def score(self, pair: CandidatePair) -> str:
-        return format_html('<span class="whitespace-nowrap">{}</span> {}', show_score(pair), show_verdict(pair))
+        return format_html('<span class="whitespace-nowrap">{}</span><br>{}', show_score(pair), show_verdict(pair))
 
     @admin.display(description="evidence")
     def evidence_shown(self, pair: CandidatePair) -> str:
         return show_evidence(pair)
+
+    @admin.display(description="reason")
+    def why(self, pair: CandidatePair) -> str:
+        return format_html('<span class="pair-reason">{}</span>', pair.get_reason_display())
 
     @admin.display(description="group")
     def group(self, pair: Any) -> str:

@@ -31,21 +31,22 @@ type FactFinder = Callable[[Collection[UUID]], Facts]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`name` is what a merge's record calls the rows."""
+    """`name` is what a merge's record calls the rows. `is_united`: the same one of both becomes one, not two."""
 
     name: str
     title: str
     find: FactFinder
+    is_united: bool
 
 
 _kinds: list[Kind] = []
 
 
-def facts_of(name: str, title: str) -> Callable[[FactFinder], FactFinder]:
+def facts_of(name: str, title: str, *, is_united: bool = False) -> Callable[[FactFinder], FactFinder]:
     """Register a function that finds contacts' facts of one kind, in as many queries for many contacts as for one."""
 
     def register(find: FactFinder) -> FactFinder:
-        _kinds.append(Kind(name, title, find))
+        _kinds.append(Kind(name, title, find, is_united))
         return find
 
     return register
@@ -82,10 +83,9 @@ def describe_identifier(row: Identifier) -> Fact:
     return Fact(str(row.value), ", ".join(states), key=(row.kind, row.connection_id, str(row.value)))
 
 
-@facts_of("links", "Records at CRMs")
+@facts_of("links", "Records at CRMs", is_united=True)
 def find_links(contact_ids: Collection[UUID]) -> Facts:
     rows = ContactLink.objects.filter(contact__in=contact_ids, merged_at=None).select_related("connection")
-    # The same CRM is the same thing: there two records become one.
     return collect(
         rows.defer("connection__credentials").order_by("connection__slug"),
         lambda row: Fact(str(row.connection), row.external_id, key=row.connection_id),

@@ -16,7 +16,7 @@ from contacts.merged_fields import read_values
 from contacts.merging import Preview, preview
 from contacts.models import CandidatePair, Contact, Merge
 from contacts.review import choose_winner, find_claimant, find_other, sign_state
-from contacts.review_facts import SHOWN, Fact, list_kinds
+from contacts.review_facts import SHOWN, Fact, Kind, list_kinds, name_rows
 from contacts.review_queue import FILTERS, Group, find_group
 from contacts.review_words import (
     LABELS,
@@ -69,12 +69,11 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Had:
-    """What both have of one kind, and how much of it would move; `more`: how many lines of each are left out."""
+    """What both have of one kind, line by line with whether both have it, and in words what a merge does with it."""
 
     title: str
     columns: Cells[list[tuple[Fact, bool]]]
-    more: Cells[int]
-    moving: int
+    outcome: str
 
 
 def read_filters(values: Mapping[str, str]) -> dict[str, str]:
@@ -172,19 +171,22 @@ def make_field(name: str, texts: Cells[str], choice: Choice, *, is_first: bool) 
 
 
 def list_had(contacts: Cells[Contact], found: Preview) -> list[Had]:
-    had = []
-    for kind in list_kinds():
-        facts = kind.find([contact.pk for contact in contacts])
-        columns = [facts.get(contact.pk, []) for contact in contacts]
-        keys = [{fact.key for fact in column} for column in columns]
-        lines = [
-            [(fact, fact.key in others) for fact in column[:SHOWN]]
-            for column, others in zip(columns, reversed(keys), strict=True)
-        ]
-        more = [max(0, len(column) - SHOWN) for column in columns]
-        moving = found.moves.get(kind.name, 0)
-        had.append(Had(kind.title, (lines[0], lines[1]), (more[0], more[1]), moving))
-    return had
+    return [make_had(kind, contacts, found) for kind in list_kinds()]
+
+
+def make_had(kind: Kind, contacts: Cells[Contact], found: Preview) -> Had:
+    facts = kind.find([contact.pk for contact in contacts])
+    first, second = (facts.get(contact.pk, []) for contact in contacts)
+    both = {fact.key for fact in first} & {fact.key for fact in second}
+    columns = [[(fact, fact.key in both) for fact in column[:SHOWN]] for column in (first, second)]
+    left_out = max(0, len(first) - SHOWN) + max(0, len(second) - SHOWN)
+    moving = found.moves.get(kind.name, 0)
+    parts = [
+        *([name_rows(kind.name, moving) + (" moves" if moving == 1 else " move")] if moving else []),
+        *([f"{name_rows(kind.name, len(both))} of each become one"] if kind.is_united and both else []),
+        *([f"{left_out} more are not shown"] if left_out else []),
+    ]
+    return Had(kind.title, (columns[0], columns[1]), "; ".join(parts) or "Nothing moves")
 
 
 def name_connections(connections: Sequence[Connection]) -> str:

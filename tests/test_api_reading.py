@@ -155,8 +155,19 @@ def test_candidate_pair_names_both_contacts(get, get_one):
         "contacts": [str(first.pk), str(second.pk)],
         "reason": "email_held",
         "status": "open",
+        "probability": None,
+        "verdict": "",
+        "evidence": {},
     }
     assert get("candidate-pairs/", status="merged")["results"] == []
+
+
+def test_candidate_pair_that_was_compared_has_its_score_and_evidence(get_one):
+    first, second = sorted((Contact.objects.create(), Contact.objects.create()), key=lambda each: each.pk)
+    score = {"probability": 0.93, "verdict": "review", "evidence": {"name": 7.5, "phone": None}}
+    CandidatePair.objects.create(first=first, second=second, reason="similar", **score)
+    shown = get_one("candidate-pairs/")
+    assert {name: shown[name] for name in score} == score
 
 
 # --- Meetings --------------------------------------------------------------------------------------------------------

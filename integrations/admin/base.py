@@ -193,7 +193,7 @@ class DetailAdmin(Admin):
         if not (self.has_view_permission(request, row) and request.user.has_perm(button.permission)):
             raise PermissionDenied
         if not button.fits(row):
-            messages.error(request, f"{button.label}: this does not fit “{row}”, which is {describe_state(row)}.")
+            messages.error(request, f"{button.label}: this does not fit “{row}”{describe_state(row)}.")
             return HttpResponseRedirect(address_of(row))
         back = HttpResponseRedirect(address_of(row, button.back))
         given = (request.POST, request.FILES) if request.method == "POST" else (None, None)
@@ -228,7 +228,8 @@ def show_page(request: HttpRequest, template: str, **context: Any) -> HttpRespon
 
 
 def describe_state(row: Any) -> str:
-    return str(row.get_status_display()).lower()
+    """To follow the row's name; empty for one without a status."""
+    return f", which is {str(row.get_status_display()).lower()}" if hasattr(row, "get_status_display") else ""
 
 
 class HistoryHelper(HistoricalRecordContextHelper):

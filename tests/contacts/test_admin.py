@@ -1,6 +1,5 @@
 """Contacts in the admin: found, edited, and explained."""
 
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -15,7 +14,6 @@ from tests.factories import make_connection, make_payload, receive
 from tests.integrations.admin.support import get_page, make_effect, page_address, sign_in
 
 ADDRESS = "/admin/contacts/contact/"
-PAIRS = "/admin/contacts/candidatepair/"
 FIELDS = ("full_name", "company", "country", "timezone", "lead_status", "notes")
 
 
@@ -214,28 +212,6 @@ def test_history_needs_as_many_queries_for_thirty_changes_as_for_two(
         contact.save()
     with django_assert_max_num_queries(9):
         get_page(admin_client, page_address(contact, "history"))
-
-
-@pytest.mark.parametrize("count", [2, 30])
-def test_the_list_of_pairs_needs_as_many_queries_for_thirty_as_for_two(
-    count: int, calendar_live: Connection, admin_client: Client, django_assert_max_num_queries: Any
-) -> None:
-    people = sorted((Contact.objects.create(full_name=f"Person {n}") for n in range(count + 1)), key=lambda c: c.pk)
-    for first, second in pairwise(people):
-        CandidatePair.objects.create(first=first, second=second, reason="phone_held")
-    with django_assert_max_num_queries(5):
-        page = get_page(admin_client, PAIRS)
-
-    assert "Person 1" in page
-    assert "The phone belongs to another contact" in page
-
-
-def test_pairs_are_read_only_for_now(admin_client: Client) -> None:
-    first, second = sorted((Contact.objects.create() for _ in range(2)), key=lambda c: c.pk)
-    pair = CandidatePair.objects.create(first=first, second=second, reason="phone_held")
-
-    assert "To review" in get_page(admin_client, page_address(pair))
-    assert admin_client.post(page_address(pair), {"status": "distinct"}).status_code == 403
 
 
 # --- At CRMs ----------------------------------------------------------------------------------------------------------

@@ -1,31 +1,27 @@
-// Keys of the review queue. An element with `data-key` is pressed by that key; the page of a pair has fields and a merge
-// besides. What is typed into a text, and keys with Ctrl, Alt or Meta, are left alone.
+// The page of a pair by keyboard: from field to field, which value survives, and merging in two presses.
 
-const page = document.querySelector("[data-review]");
+import { keys, repeated } from "../keepsync/keys.js";
+
 const help = document.querySelector("[data-keys]");
 const status = document.querySelector("[data-status]");
 const merge = document.querySelector("[data-merge]");
 const rows = [...document.querySelectorAll("[data-row]")];
-const TEXTS = "textarea, select, [contenteditable], input:not([type=radio], [type=checkbox], [type=submit], [type=button])";
-let isSent = false;
-
-function say(text) {
-  if (status) status.textContent = text;
-}
 
 function findRow() {
   return rows.find((row) => row.contains(document.activeElement));
 }
 
-function goTo(row) {
-  (row.querySelector("input:checked:enabled") ?? row.querySelector("input:enabled"))?.focus();
-  row.scrollIntoView({ block: "nearest" });
-}
-
 function step(distance) {
   const at = rows.indexOf(findRow());
-  const next = at < 0 ? (distance > 0 ? 0 : rows.length - 1) : Math.min(Math.max(at + distance, 0), rows.length - 1);
-  if (rows[next]) goTo(rows[next]);
+  const first = distance > 0 ? 0 : rows.length - 1;
+  const row = rows[at < 0 ? first : Math.min(Math.max(at + distance, 0), rows.length - 1)];
+  (row?.querySelector("input:checked:enabled") ?? row?.querySelector("input:enabled"))?.focus();
+}
+
+function explain(row) {
+  const why = row.querySelector("[data-why]");
+  // Whoever chooses otherwise is the reason.
+  why.textContent = row.querySelector("input:checked").defaultChecked ? why.dataset.why : "Chosen by hand";
 }
 
 function choose(side) {
@@ -34,12 +30,13 @@ function choose(side) {
   if (!input) return;
   input.checked = true;
   input.focus();
-  say(`${row.dataset.row}: ${input.nextElementSibling.textContent.trim()}`);
+  explain(row);
+  status.textContent = `${row.dataset.row}: ${input.nextElementSibling.textContent.trim()}`;
 }
 
 function arm(isArmed) {
   merge.classList.toggle("is-armed", isArmed);
-  say(isArmed ? `${merge.dataset.question} Press m again, or Enter. Escape leaves it.` : "");
+  status.textContent = isArmed ? `${merge.dataset.question} Press m again, or Enter. Escape leaves it.` : "";
 }
 
 function pressMerge() {
@@ -49,49 +46,19 @@ function pressMerge() {
   arm(true);
 }
 
-function press(key) {
-  const target = document.querySelector(`[data-key="${key}"]:not(:disabled)`);
-  target?.click();
-  return target;
-}
+keys.set("j", () => step(1));
+keys.set("k", () => step(-1));
+keys.set("ArrowDown", () => (findRow() ? step(1) : false));
+keys.set("ArrowUp", () => (findRow() ? step(-1) : false));
+for (const side of "123") keys.set(side, choose);
+keys.set("m", pressMerge);
+keys.set("Escape", () => (document.activeElement === merge ? merge.blur() : false));
+keys.set("?", () => help.showModal());
+for (const key of ["j", "k", "ArrowDown", "ArrowUp"]) repeated.add(key);
 
-const KEYS = {
-  j: () => step(1),
-  k: () => step(-1),
-  ArrowDown: () => findRow() && step(1),
-  ArrowUp: () => findRow() && step(-1),
-  1: () => choose(1),
-  2: () => choose(2),
-  3: () => choose(3),
-  m: pressMerge,
-  "?": () => help.showModal(),
-};
-
-function onKey(event) {
-  if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing || isSent) return;
-  if (event.target.closest?.(TEXTS) || help?.open) return;
-  // Enter in a field would press a button of the form.
-  if (event.key === "Enter" && event.target.closest("[data-row]")) return event.preventDefault();
-  const isOfPage = page && Object.hasOwn(KEYS, event.key);
-  if (isOfPage && !(event.key.startsWith("Arrow") && !findRow())) {
-    event.preventDefault();
-    event.stopPropagation();
-    if (!event.repeat || "jk".includes(event.key) || event.key.startsWith("Arrow")) KEYS[event.key]();
-  } else if (!event.repeat && /^[a-z]$/.test(event.key) && press(event.key)) {
-    event.preventDefault();
-    event.stopPropagation();
-  }
-}
-
-document.addEventListener("keydown", onKey, true);
 document.querySelector("[data-help]")?.addEventListener("click", () => help.showModal());
+document.addEventListener("change", (event) => {
+  const row = event.target.closest("[data-row]");
+  if (row) explain(row);
+});
 merge?.addEventListener("blur", () => arm(false));
-merge?.addEventListener("keydown", (event) => event.key === "Escape" && merge.blur());
-// One press, one decision.
-document.addEventListener("submit", (event) => {
-  if (isSent) event.preventDefault();
-  if (event.target.method !== "dialog") isSent = true;
-});
-window.addEventListener("pageshow", () => {
-  isSent = false;
-});
