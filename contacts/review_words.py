@@ -95,8 +95,10 @@ def show_value(field: str, value: Any, users: Mapping[Any, str]) -> str:
 
 
 def mark_words(text: str, other: str) -> SafeString | str:
-    """The words that the other text does not have are marked."""
+    """The words that the other text does not have are marked, where they have some in common."""
     known = {word.casefold() for word in other.split()}
+    if known.isdisjoint(text.casefold().split()):
+        return text
     return format_html_join("", "{}", ((mark(part) if is_new(part, known) else part,) for part in GAPS.split(text)))
 
 

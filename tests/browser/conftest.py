@@ -7,15 +7,18 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 import requests
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.processes.installation import fresh_database
+from tests.processes.processes import run
 
 PICTURES = Path(__file__).parent / "pictures"
 
@@ -24,6 +27,17 @@ PICTURES = Path(__file__).parent / "pictures"
 class Installation:
     web: str
     sandbox: str
+    environ: Mapping[str, str]
+
+    def manage(self, *arguments: str) -> str:
+        """The standard output of a `manage.py` command, which must succeed."""
+        done = run(["manage.py", *arguments], self.environ)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def fetch(self, query: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.environ["DATABASE_URL"], autocommit=True) as connection:
+            return connection.execute(query).fetchall()  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +78,7 @@ def run_on(url: str, ports: list[int], folder: Path) -> Iterator[Installation]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    made = Installation(f"http://127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}")
+    made = Installation(f"http://127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}", environ)
     try:
         wait_until_ready(made, process, log)
         yield made

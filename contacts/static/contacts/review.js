@@ -52,6 +52,8 @@ keys.set("ArrowDown", () => (findRow() ? step(1) : false));
 keys.set("ArrowUp", () => (findRow() ? step(-1) : false));
 for (const side of "123") keys.set(side, choose);
 keys.set("m", pressMerge);
+// In a field it would press the form's first button.
+keys.set("Enter", () => (findRow() ? undefined : false));
 keys.set("Escape", () => (document.activeElement === merge ? merge.blur() : false));
 keys.set("?", () => help.showModal());
 for (const key of ["j", "k", "ArrowDown", "ArrowUp"]) repeated.add(key);
