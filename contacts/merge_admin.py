@@ -15,13 +15,12 @@ from unfold.enums import ActionVariant
 
 from contacts.crm_merges import name_key
 from contacts.models import Contact, Merge
-from contacts.review import undo_merge
 from contacts.review_actions import user_of
 from contacts.review_facts import name_rows
 from contacts.review_page import REVIEW, name_connections
 from contacts.review_words import LABELS, show_value
 from contacts.survivorship import FIELDS, Side
-from contacts.undoing import UndoReport, preview_undo
+from contacts.undoing import UndoReport, preview_undo, undo
 from integrations.admin.base import Button, DetailAdmin, LongListMixin, ReadOnlyMixin
 from integrations.admin.formats import NOTHING, link, link_to, show_choice, show_instant, show_label
 from integrations.admin.panels import Panel, panel_on
@@ -71,7 +70,7 @@ def list_rows(counts: Mapping[str, int]) -> str:
 
 
 def run_undo(request: HttpRequest, merge: Merge, values: dict[str, Any]) -> str:
-    report = undo_merge(merge, user_of(request))
+    report = undo(merge, user=user_of(request))
     wake_planned()
     told = " ".join(f"{label}: {text.removesuffix('.')}." for label, text in describe_report(report))
     return f"Undone: they are two again. {told}"

@@ -16,16 +16,18 @@ from django.db.models import Q
 from django.utils import timezone
 
 from contacts.aliases import lock_forest
-from contacts.comparisons import digest_fields, regroup
+from contacts.detection.clusters import regroup
+from contacts.detection.digests import digest_fields
+from contacts.detection.locks import lock_pairs
 from contacts.exceptions import ChangedError, ClaimedError, DecidedError, ReviewError
 from contacts.merging import Preview, merge, preview
 from contacts.models import CandidatePair, Contact, Merge
 from contacts.survivorship import Side
-from contacts.undoing import UndoReport, undo
 from integrations.exceptions import StateError
 from integrations.privacy import blind_index
 
 LEASE = timedelta(minutes=15)
+GONE = "This pair is gone: the two are not alike any more, or became others. Go on with the next one."
 UNCLAIMED: Mapping[str, Any] = {"claimed_by": None, "claimed_until": None}
 Status = CandidatePair.Status
 Verdict = CandidatePair.Verdict
@@ -43,7 +45,7 @@ def claim(pair: CandidatePair, user: AbstractBaseUser) -> None:
     """For LEASE, anew where it is the user's own. Raises ReviewError where it is another's, or decided."""
     open_pairs = CandidatePair.objects.filter(is_free(user), pk=pair.pk, status=Status.OPEN)
     if not open_pairs.update(claimed_by=user.pk, claimed_until=timezone.now() + LEASE):
-        check_decidable(CandidatePair.objects.select_related("claimed_by").get(pk=pair.pk), user)
+        check_decidable(CandidatePair.objects.select_related("claimed_by").filter(pk=pair.pk).first(), user)
     pair.refresh_from_db()
 
 
@@ -58,20 +60,25 @@ def find_claimant(pair: CandidatePair) -> AbstractBaseUser | None:
     return pair.claimed_by if is_live else None
 
 
-def check_decidable(pair: CandidatePair, user: AbstractBaseUser) -> None:
-    """Raises DecidedError or ClaimedError, which say what to do next."""
+def check_decidable(pair: CandidatePair | None, user: AbstractBaseUser) -> CandidatePair:
+    """The pair itself. Raises DecidedError or ClaimedError, which say what to do next."""
+    if pair is None:
+        raise DecidedError(GONE)
     if pair.status == Status.MERGED:
-        raise DecidedError("These two were merged already: look at the merge, or go on with the next pair.")
+        raise DecidedError("These two were merged already: undo the merge, or go on with the next pair.")
     if pair.status == Status.DISTINCT:
         raise DecidedError("Somebody has said that these are two: put the pair back first, or go on with the next one.")
     claimant = find_claimant(pair)
     if claimant is not None and claimant.pk != user.pk:
         until = f"{pair.claimed_until:%H:%M} UTC"
         raise ClaimedError(f"{claimant.get_username()} looks at this pair until {until}: go on with the next one.")
+    return pair
 
 
+@transaction.atomic
 def assign(pair_ids: Iterable[UUID], user: AbstractBaseUser | None) -> int:
     """Open pairs, to somebody or to nobody. Returns how many."""
+    lock_pairs()
     rows = CandidatePair.objects.filter(pk__in=pair_ids, status=Status.OPEN)
     return rows.update(assigned_to=user.pk if user else None)
 
@@ -82,10 +89,9 @@ def assign(pair_ids: Iterable[UUID], user: AbstractBaseUser | None) -> int:
 def lock_pair(pair: CandidatePair, user: AbstractBaseUser) -> CandidatePair:
     """Its latest state, which nobody changes before the transaction ends. Raises ReviewError as `check_decidable`."""
     lock_forest()
-    rows = CandidatePair.objects.select_for_update(of=("self",))
-    row = rows.select_related("first", "second", "claimed_by").get(pk=pair.pk)
-    check_decidable(row, user)
-    return row
+    lock_pairs()
+    rows = CandidatePair.objects.select_for_update(of=("self",)).select_related("first", "second", "claimed_by")
+    return check_decidable(rows.filter(pk=pair.pk).first(), user)
 
 
 def decide(pair_ids: Iterable[UUID], user: AbstractBaseUser, **values: Any) -> None:
@@ -109,12 +115,13 @@ def postpone(pair: CandidatePair, user: AbstractBaseUser, *, days: int) -> None:
 
 
 @transaction.atomic
-def put_back(pair: CandidatePair) -> None:
+def put_back(pair: CandidatePair, user: AbstractBaseUser) -> None:
     """Into the queue: one that was no duplicate, or was postponed."""
     lock_forest()
-    row = CandidatePair.objects.select_for_update().get(pk=pair.pk)
-    if row.status == Status.MERGED:
-        raise DecidedError("These two were merged: undo the merge, and the pair is back.")
+    lock_pairs()
+    row = CandidatePair.objects.select_related("claimed_by").filter(pk=pair.pk).first()
+    if row is None or row.status != Status.DISTINCT:
+        row = check_decidable(row, user)
     undecided: dict[str, Any] = {"decided_by": None, "decided_at": None, "decided_on": {}, "postponed_until": None}
     CandidatePair.objects.filter(pk=row.pk).update(status=Status.OPEN, **undecided, **UNCLAIMED)
     regroup([row.first_id, row.second_id])
@@ -162,7 +169,6 @@ def merge_pair(
     own = {name: side for name, side in (choices or {}).items() if side != found.choices[name].side}
     made = merge(winner, loser, choices=own, user=user)
     decide([row.pk], user)
-    regroup([winner.pk])
     return made
 
 
@@ -176,6 +182,7 @@ def merge_cluster(
     them are known to be two.
     """
     lock_forest()
+    lock_pairs()
     rows = CandidatePair.objects.filter(cluster=cluster, status=Status.OPEN)
     pairs = list(rows.select_related("claimed_by").select_for_update(of=("self",)).order_by("pk"))
     for pair in pairs:
@@ -189,16 +196,7 @@ def merge_cluster(
     stays = winner or choose_winner(contacts)
     made = [merge(stays, loser, user=user) for loser in contacts if loser.pk != stays.pk]
     decide([pair.pk for pair in pairs], user)
-    regroup([stays.pk])
     return made
-
-
-def undo_merge(merge: Merge, user: AbstractBaseUser) -> UndoReport:
-    """`undo`, with the groups that their pairs make again."""
-    with transaction.atomic():
-        report = undo(merge, user=user)
-        regroup([report.winner.pk, report.loser.pk])
-    return report
 
 
 # --- Many at once -----------------------------------------------------------------------------------------------------

@@ -44,10 +44,15 @@ def may_review(request: HttpRequest) -> bool:
     return request.user.has_perm(REVIEW) and request.user.has_perm(VIEW)
 
 
-def find_pair(object_id: str) -> CandidatePair:
+def load_pair(object_id: str) -> CandidatePair | None:
     key = read_uuid(object_id)
     rows = CandidatePair.objects.select_related("first__owner", "second__owner", "claimed_by", "decided_by")
-    pair = rows.filter(pk=key).first() if key else None
+    return rows.filter(pk=key).first() if key else None
+
+
+def find_pair(object_id: str) -> CandidatePair:
+    """Raises Http404 where there is none."""
+    pair = load_pair(object_id)
     if pair is None:
         raise Http404
     return pair
@@ -57,8 +62,10 @@ def act(request: HttpRequest, object_id: str, *, action: Action) -> HttpResponse
     """A GET changes nothing, and leads to the page."""
     if not may_review(request):
         raise PermissionDenied
-    pair = find_pair(object_id)
-    filters = read_filters(request.POST.dict())
+    filters, pair = read_filters(request.POST.dict()), load_pair(object_id)
+    if pair is None:
+        messages.warning(request, review.GONE)
+        return HttpResponseRedirect(address_of_list(CandidatePair))
     here = HttpResponseRedirect(review_address(pair, filters))
     if request.method != "POST":
         return here
@@ -160,7 +167,7 @@ def link_back(text: str, pair: CandidatePair) -> SafeString:
 
 
 def put_back(request: HttpRequest, pair: CandidatePair) -> Receipt:
-    review.put_back(pair)
+    review.put_back(pair, user_of(request))
     return "It is in the queue again."
 
 

@@ -37,7 +37,7 @@ class Installation:
 
     def fetch(self, query: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.environ["DATABASE_URL"], autocommit=True) as connection:
-            return connection.execute(query).fetchall()  # type: ignore[arg-type]
+            return connection.execute(query).fetchall()
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 
-from contacts import review
-from contacts.comparisons import digest_fields
+from contacts.detection.digests import digest_fields
 from contacts.exceptions import ChangedError, ClaimedError, DecidedError, ReviewError
 from contacts.merging import merge, preview
 from contacts.models import CandidatePair, Contact, Merge
@@ -104,7 +103,7 @@ def decide(decision: str, pair: CandidatePair, user: User) -> None:
 def test_the_likeliest_pair_comes_first_and_those_that_were_not_compared_last(lea: User):
     unknown = make_pair(probability=None, verdict="")
     pairs = [make_pair(probability=probability) for probability in (0.6, 0.99, 0.8)]
-    got = []
+    got: list[CandidatePair] = []
     while pair := claim_next(lea, after=got[-1] if got else None):
         got.append(pair)
     assert got == [pairs[1], pairs[2], pairs[0], unknown]
@@ -212,7 +211,7 @@ def test_a_decision_that_was_wrong_is_put_back(lea: User):
     decide_distinct(distinct, lea)
     postpone(later, lea, days=30)
     for pair in (distinct, later):
-        put_back(pair)
+        put_back(pair, lea)
         pair = reload(pair)
         assert (pair.status, pair.decided_by, pair.decided_on, pair.postponed_until) == ("open", None, {}, None)
 
@@ -221,7 +220,7 @@ def test_a_merged_pair_is_put_back_by_undoing_the_merge(lea: User):
     pair = make_pair()
     made = merge_pair(pair, lea, winner=pair.first)
     with pytest.raises(DecidedError, match="undo the merge"):
-        put_back(pair)
+        put_back(pair, lea)
     undo(made)
     assert (reload(pair).status, reload(pair).decided_by) == ("open", None)
 
@@ -331,14 +330,22 @@ def test_of_many_the_certain_ones_are_merged_and_the_others_left_with_the_reason
     assert led_on.verdict == "certain"
 
 
+def test_a_pair_that_is_gone_meanwhile_is_decided_already(lea: User):
+    pair = make_pair()
+    CandidatePair.objects.all().delete()
+    for decision in (claim, decide_distinct, put_back):
+        with pytest.raises(DecidedError, match="Go on with the next one"):
+            decision(pair, lea)
+
+
+def test_what_somebody_else_looks_at_is_not_put_back(lea: User, max_: User):
+    pair = make_pair(postponed_until=timezone.now() + timedelta(days=1))
+    claim(pair, lea)
+    with pytest.raises(ClaimedError):
+        put_back(pair, max_)
+
+
 def test_only_open_pairs_are_assigned(lea: User):
     pairs = [make_pair(), make_pair(status="distinct")]
     assert assign([pair.pk for pair in pairs], lea) == 1
     assert [reload(pair).assigned_to for pair in pairs] == [lea, None]
-
-
-def test_undoing_from_the_queue_gives_the_pair_back(lea: User):
-    pair = make_pair()
-    report = review.undo_merge(merge_pair(pair, lea, winner=pair.first), lea)
-    assert report.loser == pair.second
-    assert reload(pair).status == "open"
