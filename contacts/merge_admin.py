@@ -22,6 +22,7 @@ from contacts.review_words import LABELS, show_value
 from contacts.survivorship import FIELDS, Side
 from contacts.undoing import UndoReport, preview_undo, undo
 from integrations.admin.base import Button, DetailAdmin, LongListMixin, ReadOnlyMixin
+from integrations.admin.effect_panels import STATUS_VARIANTS
 from integrations.admin.formats import NOTHING, link, link_to, show_choice, show_instant, show_label
 from integrations.admin.panels import Panel, panel_on
 from integrations.exceptions import KeepsyncError
@@ -222,7 +223,11 @@ def show_moved(request: HttpRequest, merge: Merge) -> Panel:
 def show_effects(request: HttpRequest, merge: Merge) -> Panel | None:
     effects = Effect.objects.filter(idempotency_key__startswith=name_key(merge)).select_related("connection")
     rows = [
-        [link_to(effect.connection), link_to(effect, "Merge of the two records"), show_choice(effect, "status", {})]
+        [
+            link_to(effect.connection),
+            link_to(effect, "Merge of the two records"),
+            show_choice(effect, "status", STATUS_VARIANTS),
+        ]
         for effect in effects.defer("connection__credentials")
     ]
     return Panel("At CRMs", headers=["Connection", "Effect", "Status"], rows=rows) if rows else None

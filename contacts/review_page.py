@@ -90,7 +90,7 @@ def review_address(pair: CandidatePair, filters: Mapping[str, str], **more: str)
 def show_review(request: HttpRequest, pair: CandidatePair) -> HttpResponse:
     filters = read_filters(request.GET.dict())
     may_review = request.user.has_perm(REVIEW)
-    claimant = find_claimant(pair)
+    is_open, claimant = pair.status == CandidatePair.Status.OPEN, find_claimant(pair)
     is_mine = claimant is not None and claimant.pk == request.user.pk
     context: dict[str, Any] = {
         "title": "Are these two one person?",
@@ -99,8 +99,8 @@ def show_review(request: HttpRequest, pair: CandidatePair) -> HttpResponse:
         "may_review": may_review,
         "claimant": claimant,
         "is_mine": is_mine,
-        "may_decide": may_review and (claimant is None or is_mine),
-        "is_open": pair.status == CandidatePair.Status.OPEN,
+        "may_decide": may_review and is_open and (claimant is None or is_mine),
+        "is_open": is_open,
         "is_postponed": pair.postponed_until is not None and pair.postponed_until > timezone.now(),
         "state": show_label(pair.get_status_display(), STATUS_VARIANTS.get(CandidatePair.Status(pair.status), "")),
         "score": show_score(pair),
@@ -111,7 +111,8 @@ def show_review(request: HttpRequest, pair: CandidatePair) -> HttpResponse:
         "queue": address_of_list(CandidatePair, **{f"{field}__exact": value for field, value in filters.items()}),
         "panels": [*show_group(pair, filters), show_decisions(pair)],
     }
-    context |= compare(request, pair, filters) if context["is_open"] else show_decided(pair)
+    is_one = any(contact.merged_into_id for contact in (pair.first, pair.second))
+    context |= show_decided(pair) if is_one else compare(request, pair, filters)
     return show_page(request, "keepsync/review.html", **context)
 
 
@@ -195,6 +196,7 @@ def name_connections(connections: Sequence[Connection]) -> str:
 
 
 def show_decided(pair: CandidatePair) -> dict[str, Any]:
+    """Of two who are one by now there is nothing to compare."""
     contacts = pair.first, pair.second
     made = find_merge(pair)
     return {"contacts": [(contact, False) for contact in contacts], "merge": made}

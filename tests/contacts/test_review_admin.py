@@ -173,7 +173,7 @@ def test_what_becomes_one_for_good_is_said_before(reviewer: Client, crm: Connect
         ContactLink.objects.create(contact=contact, connection=crm, external_id=f"hs_{number}")
     page = get_page(reviewer, page_address(pair))
     assert "At hubspot it is for good." in page
-    assert "Merge, for good at hubspot" in page
+    assert "Merge for good" in page
     assert "1 CRM record of each become one" in page
 
 
@@ -326,6 +326,14 @@ def test_a_decided_pair_shows_by_whom_and_leads_to_its_merge(reviewer: Client, p
     page = get_page(reviewer, page_address(other))
     for shown in ("nora decided it", "Not a duplicate.", "Put back into the queue"):
         assert shown in page
+
+
+def test_those_that_were_said_to_be_two_are_still_shown_side_by_side(reviewer: Client, pair: CandidatePair) -> None:
+    act(reviewer, pair, "distinct")
+    page = get_page(reviewer, page_address(pair))
+    assert "zoe@x.example" in page
+    for gone in ("Swap who stays", "2 identifiers move", "data-merge"):
+        assert gone not in page
 
 
 def test_the_last_merge_is_offered_to_be_undone_to_who_made_it(reviewer: Client, pair: CandidatePair) -> None:
