@@ -56,20 +56,24 @@ def judge(probability: float) -> Verdict:
     return Verdict.REVIEW if probability >= REVIEW else Verdict.DISTINCT
 
 
-def find_matches(columns: Columns) -> Matches:
-    """All pairs that are worth a word, in rising order of their rows, and who is one person."""
+def find_matches(columns: Columns, owners: Ints | None = None) -> Matches:
+    """All pairs that are worth a word, in rising order of their rows, and who is one person.
+
+    `owners`: where one contact may have several rows, one for each of its addresses, the first of them for each row.
+    They stand together and are not compared with one another; of two contacts the best pair of rows counts.
+    """
     frequencies = Frequencies.count(columns)
     candidates = find_candidates(columns)
+    if owners is not None:
+        candidates = leave_out_own(candidates, owners)
     kept, evidence = weigh_candidates(columns, frequencies, candidates)
+    if owners is not None:
+        kept, evidence = choose_best(kept, evidence, owners)
     prior = learn_prior(evidence, len(columns))
     probability, _ = prior.find_probabilities(evidence)
     evidence = prior.adapt(evidence)
     left, right = np.divmod(kept, max(len(columns), 1))
-    is_link = probability >= REVIEW
-    links = Links(left[is_link], right[is_link], probability[is_link])
-    odds = np.log2(links.probability / np.maximum(1 - links.probability, 1e-9))
-    bits = np.minimum(odds, (evidence.same - evidence.household)[is_link])
-    groups = find_groups(columns, frequencies, links, bits)
+    links, groups = find_people(Pairs(columns, frequencies, left, right), evidence, probability)
     found = Matches(left, right, probability, evidence, groups, len(candidates), prior)
     return add_chains(found, columns, frequencies, find_chain_probabilities(links, groups))
 
@@ -85,6 +89,34 @@ def weigh_candidates(columns: Columns, frequencies: Frequencies, candidates: Int
         kept.append(part[rows])
         found.append(evidence.take(rows))
     return np.concatenate(kept), Evidence.join(found)
+
+
+def leave_out_own(candidates: Ints, owners: Ints) -> Ints:
+    """Without the pairs of rows that are one contact's."""
+    left, right = np.divmod(candidates, max(len(owners), 1))
+    kept: Ints = candidates[owners[left] != owners[right]]
+    return kept
+
+
+def choose_best(kept: Ints, evidence: Evidence, owners: Ints) -> tuple[Ints, Evidence]:
+    """Of the pairs of two contacts' rows the most probable one, as the pair of their first rows."""
+    total = max(len(owners), 1)
+    left, right = np.divmod(kept, total)
+    numbers = owners[left] * total + owners[right]
+    probability, _ = Prior.expect(total).find_probabilities(evidence)
+    order = np.lexsort((-probability, numbers))
+    numbers = numbers[order]
+    is_best = np.r_[True, numbers[1:] != numbers[:-1]] if len(numbers) else np.zeros(0, np.bool_)
+    return numbers[is_best], evidence.take(order[is_best])
+
+
+def find_people(pairs: Pairs, evidence: Evidence, probability: Floats) -> tuple[Links, Ints]:
+    """The pairs that are probable, and the group of each row."""
+    is_link = probability >= REVIEW
+    links = Links(pairs.left[is_link], pairs.right[is_link], probability[is_link])
+    odds = np.log2(links.probability / np.maximum(1 - links.probability, 1e-9))
+    bits = np.minimum(odds, (evidence.same - evidence.household)[is_link])
+    return links, find_groups(pairs.columns, pairs.frequencies, links, bits)
 
 
 def find_groups(columns: Columns, frequencies: Frequencies, links: Links, bits: Floats) -> Ints:

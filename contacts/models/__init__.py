@@ -2,16 +2,30 @@
 
 from contacts.models.consents import Consent
 from contacts.models.contacts import Contact, ContactLink, Identifier, Matched, merged_from
+from contacts.models.detection import (
+    BlockingKeys,
+    Census,
+    CensusCount,
+    ContactChange,
+    DuplicatePolicy,
+    DuplicateRun,
+)
 from contacts.models.duplicates import CandidatePair, Merge
 from contacts.models.imports import ImportRow, ImportRun
 from contacts.models.leads import Absence, PoolMember, ScoreRule
 
 __all__ = [
     "Absence",
+    "BlockingKeys",
     "CandidatePair",
+    "Census",
+    "CensusCount",
     "Consent",
     "Contact",
+    "ContactChange",
     "ContactLink",
+    "DuplicatePolicy",
+    "DuplicateRun",
     "Identifier",
     "ImportRow",
     "ImportRun",
