@@ -22,6 +22,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from contacts import lead_admin, merge_admin, review_admin  # noqa: F401
 from contacts.aliases import find_living
+from contacts.detection.changes import COMPARED, note_changes
 from contacts.identifiers import hold, list_values, normalise_typed_phone
 from contacts.models import Contact, ContactLink, Identifier, Matched
 from contacts.normalisation import normalise_email, split_words
@@ -135,6 +136,8 @@ class ContactAdmin(LongListMixin, HistoryAdmin, DetailAdmin):
                 latest.provenance[field] = [timezone.now().isoformat(), "admin"]
         if {"full_name", "company"} & set(form.changed_data):
             index_names(latest)
+        if set(COMPARED) & set(form.changed_data):
+            note_changes([latest.pk])
         if form.changed_data:
             latest.save()
             bring_to_crms(latest)

@@ -19,6 +19,9 @@ from django.db.models import Q
 
 from contacts import crm_merges
 from contacts.aliases import lock_contacts, lock_forest
+from contacts.detection.changes import note_changes
+from contacts.detection.clusters import regroup
+from contacts.detection.locks import lock_pairs
 from contacts.exceptions import AliasError, SameContactError
 from contacts.links import move_links
 from contacts.merged_fields import apply_choices, read_state, read_values
@@ -115,7 +118,10 @@ def merge(
     made.moved = move(winner, loser)
     moved, staying = move_links(winner, loser)
     made.moved["links"] = [link.pk for link in moved]
+    lock_pairs()
     made.moved["pairs"] = close_pairs(winner, loser)
+    regroup([winner.pk, loser.pk])
+    note_changes([winner.pk, loser.pk])
     made.save()
     crm_merges.plan_merges(made, staying)
     crm_merges.plan_pushes(winner)

@@ -32,13 +32,17 @@ def close_pairs(winner: Contact, loser: Contact) -> dict[str, dict[str, Any]]:
 
 
 def copy_pair(pair: CandidatePair, one: UUID, other: UUID) -> CandidatePair | None:
-    """The same finding about another contact; None where that is a pair already."""
+    """The same finding about another contact; None where that is a pair already.
+
+    A decision goes on to rest on what that contact has; `decided_on` is filled when the two are compared.
+    """
     first, second = sorted((one, other))
     values: dict[str, Any] = {
         field.attname: getattr(pair, field.attname)
         for field in CandidatePair._meta.concrete_fields
         if field.attname not in ("id", "first_id", "second_id")
     }
+    values["decided_on"] = {}
     copy, is_new = CandidatePair.objects.get_or_create(
         first_id=first, second_id=second, defaults={**values, "id": uuid7()}
     )

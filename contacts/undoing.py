@@ -16,6 +16,9 @@ from django.utils import timezone
 
 from contacts import crm_merges, links
 from contacts.aliases import list_family, list_path, lock_contacts, lock_forest
+from contacts.detection.changes import note_changes
+from contacts.detection.clusters import regroup
+from contacts.detection.locks import lock_pairs
 from contacts.exceptions import UndoneError
 from contacts.merged_fields import Layers, give_back_told
 from contacts.models import Contact, Merge
@@ -63,7 +66,10 @@ def undo(merge: Merge, *, user: AbstractBaseUser | None = None) -> UndoReport:
     layers.save()
     returned = give_back(root, loser, family, attendees)
     forgotten = part_links(root, loser, family)
+    lock_pairs()
     reopen_pairs(merge, list_merges(path))
+    regroup([root.pk, loser.pk])
+    note_changes([root.pk, loser.pk])
     close(merge, user)
     for contact in (root, loser):
         crm_merges.plan_pushes(contact, forgotten)

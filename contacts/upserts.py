@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from contacts.aliases import find_living
 from contacts.claims import Claim, Claims, Kind, Person, Source, index_name_and_company, list_indexes, read_claims
+from contacts.detection.changes import COMPARED, note_changes
 from contacts.finding import Found, Pairs, Reason, Search, is_erased
 from contacts.identifiers import Holdings, free, lock_indexes, mark_shared, retire_replaced, take
 from contacts.links import link_record
@@ -89,6 +90,8 @@ def upsert_once(person: Person, claims: Claims, source: Source) -> Upserted:
     attached = attach_all(contact, timely, holdings, found)
     if before and attached.is_news:
         Contact.objects.filter(pk=contact.pk).update(updated_at=timezone.now())
+    if attached.is_news or any(before.get(field) != getattr(contact, field) for field in COMPARED):
+        note_changes([contact.pk])
     if person.external_id and found.by != Matched.By.LINK:
         link_record(contact, source.connection_id, person.external_id, found.by, found.because)
     pairs = [open_pair(contact, other, reason) for other, reason in chain(found.pairs, attached.pairs)]

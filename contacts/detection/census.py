@@ -61,7 +61,7 @@ def store_census(columns: Columns, prior: Prior) -> None:
 
 def find_free_mail(columns: Columns) -> float:
     has_mail = columns["domain"] > 0
-    return float(np.count_nonzero(has_mail & (columns["employer"] == 0)) / max(np.count_nonzero(has_mail), 1))
+    return int(np.count_nonzero(has_mail & (columns["employer"] == 0))) / max(int(np.count_nonzero(has_mail)), 1)
 
 
 def batch(rows: Iterable[Row]) -> Iterator[list[Row]]:
@@ -192,10 +192,12 @@ class Lookup:
         return self.known.get(number(kind, *parts), (0, 0, ""))
 
     def fetch(self, keys: set[int]) -> None:
+        missing = keys - self.known.keys()
         rows = fetch(
             "SELECT key, count, country FROM contacts_censuscount WHERE census_id = %s AND key = ANY(%s)",
-            [self.census_id, list(keys - self.known.keys())],
+            [self.census_id, list(missing)],
         )
+        self.known.update({key: (key, 0, "") for key in missing})
         self.known.update({key: (key, count, country) for key, count, country in rows})
 
 

@@ -19,8 +19,10 @@ from contacts.models import BlockingKeys
 from integrations.privacy import blind_index
 
 KIND_OF = {kind.name: kind for kind in KINDS}
-# The kind whose only value it is: then its key divides as well, and no second number is needed.
-KIND_OF_VALUE = {kind.values[0][0]: kind.name for kind in KINDS if kind.values[0][1] == ""}
+# A value that alone is a key divides by this key, and needs no second number.
+PREFIXES = {name: f"={name}" for name in FURTHER} | {
+    kind.values[0][0]: kind.name for kind in KINDS if not kind.values[0][1]
+}
 # What dividing takes: a key, and each further value.
 MOST_NUMBERS = 1 + len(FURTHER)
 LARGEST = max(kind.largest for kind in KINDS)
@@ -60,7 +62,7 @@ def list_blocks(rows: Iterable[Cleaned]) -> set[Block]:
 def find_markers(row: Cleaned) -> dict[str, int]:
     """The values of FURTHER that the row has, as numbers."""
     values = list_values(row)
-    return {name: number_text(f"{KIND_OF_VALUE.get(name, f'={name}')}:{values[name]}") for name in FURTHER if values[name]}
+    return {name: number_text(f"{PREFIXES[name]}:{values[name]}") for name in FURTHER if values[name]}
 
 
 def number_text(text: str) -> int:

@@ -1,9 +1,10 @@
 """Who waits for whom while contacts are compared. Each lock is PostgreSQL's, over all processes.
 
-They are taken in this order, and `lock_pairs` before any candidate pair is written:
+They are taken in this order; `aliases.lock_forest` and the contacts' locks come before PAIRS.
 
 1. COMPARING: whoever reads contacts to write their scores. One at a time, so that no older reading is written last.
-2. PAIRS: whoever changes pairs and their groups: comparisons, merges, and people who decide. For moments only.
+2. PAIRS: whoever changes pairs that are there, and clusters: comparisons, merges, and people who decide. For moments
+   only, and before any of the pairs is locked.
 """
 
 from django.db import connection as database

@@ -18,7 +18,14 @@ from integrations.privacy.encryption import UnreadableValueError, decrypt
 MOST_EMAILS = 3
 MOST_PHONES = 2
 # Merged contacts are compared through the one that they went into, erased ones not at all.
-IS_COMPARED = "merged_into_id IS NULL AND erased_at IS NULL"
+CONTACTS = """
+    SELECT id, full_name, company, country FROM contacts_contact
+    WHERE merged_into_id IS NULL AND erased_at IS NULL AND {condition} ORDER BY id
+"""
+IDENTIFIERS = """
+    SELECT contact_id, kind, value FROM contacts_identifier
+    WHERE is_current AND kind IN ('email', 'phone') AND {condition} ORDER BY id DESC
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +72,11 @@ def read_range(after: UUID, upto: UUID) -> Readings:
 
 def read(condition: str, values: Sequence[Any]) -> Readings:
     """`condition`: SQL about the id, which stands where the braces are."""
-    contacts = f"SELECT id, full_name, company, country FROM contacts_contact WHERE {IS_COMPARED} AND "  # noqa: S608
-    identifiers = (
-        "SELECT contact_id, kind, value FROM contacts_identifier "
-        f"WHERE is_current AND kind IN ('{Kind.EMAIL.value}', '{Kind.PHONE.value}') AND "
-    )
     held: dict[UUID, dict[str, list[bytes]]] = defaultdict(lambda: {Kind.EMAIL: [], Kind.PHONE: []})
-    for contact_id, kind, value in fetch(f"{identifiers} {condition.format('contact_id')} ORDER BY id DESC", values):
+    for contact_id, kind, value in fetch(IDENTIFIERS.format(condition=condition.format("contact_id")), values):
         held[contact_id][kind].append(value)
     found, unreadable = [], []
-    for row in fetch(f"{contacts} {condition.format('id')} ORDER BY id", values):
+    for row in fetch(CONTACTS.format(condition=condition.format("id")), values):
         try:
             found.append(make_known(row, held[row[0]]))
         except UnreadableValueError:

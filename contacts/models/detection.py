@@ -54,6 +54,8 @@ class Census(models.Model):
     # So many pairs of one person, and of a household, for each pair there is.
     same = models.FloatField()
     household = models.FloatField()
+    # How many contacts have been compared since because they had changed.
+    changed = models.PositiveIntegerField(default=0)
     counted_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -103,8 +105,8 @@ class DuplicateRun(models.Model):
     rescored = models.PositiveIntegerField(default=0)
     reopened = models.PositiveIntegerField(default=0)
     closed = models.PositiveIntegerField(default=0)
-    merged = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
     finished_at = models.DateTimeField(null=True)
 
     class Meta:
