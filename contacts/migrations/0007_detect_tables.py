@@ -50,7 +50,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'verbose_name_plural': 'blocking keys',
-                'indexes': [django.contrib.postgres.indexes.GinIndex(fields=['keys'], name='blocking_keys')],
+                'indexes': [django.contrib.postgres.indexes.GinIndex(fastupdate=False, fields=['keys'], name='blocking_keys')],
             },
         ),
         migrations.CreateModel(

@@ -37,7 +37,8 @@ class BlockingKeys(models.Model):
 
     class Meta:
         verbose_name_plural = "blocking keys"
-        indexes: ClassVar = [GinIndex(fields=["keys"], name="blocking_keys")]
+        # A list of what is pending would be read by every search.
+        indexes: ClassVar = [GinIndex(fields=["keys"], name="blocking_keys", fastupdate=False)]
 
     def __str__(self) -> str:
         return str(self.contact_id)
