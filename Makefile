@@ -10,10 +10,10 @@ OIDC := tests/oauth
 NPM := $(shell command -v npm)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast test-contracts lint format types layers migrations deploy-check node-packages bench-intake bench-sync bench-dedupe lock clean
+.PHONY: help install run test test-fast test-contracts lint format types layers migrations deploy-check node-packages bench-intake bench-sync bench-dedupe bench-find-duplicates lock clean
 
 help:  ## Show the targets.
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "%-21s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/run.stamp: requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 12) and f"Keepsync needs Python 3.12 or newer; $(PYTHON) is {v[0]}.{v[1]}. Run: make PYTHON=python3.13 ...")'
@@ -80,6 +80,9 @@ bench-sync: $(VENV)/dev.stamp  ## Measure the way from a webhook to the CRM, and
 
 bench-dedupe: $(VENV)/dev.stamp  ## Measure match_csv beside splink and rapidfuzz, up to 1,000,000 contacts.
 	$(PY) -m tests.benchmarks.dedupe
+
+bench-find-duplicates: $(VENV)/dev.stamp  ## Measure find_duplicates over 1,000,000 contacts, while webhooks come in.
+	$(PY) -m tests.benchmarks.find_duplicates
 
 lock: $(VENV)/dev.stamp  ## Compile the lock files from pyproject.toml (needs uv).
 	uv pip compile -q --universal --python-version 3.12 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml -o requirements.lock

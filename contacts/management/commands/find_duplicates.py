@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import asdict
+from time import perf_counter
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -42,10 +43,11 @@ class Command(KeepsyncCommand):
         if options["batch"] < 1:
             raise UsageError("--batch is 1 or more.")
         os.nice(NICENESS)
+        self.begun_at: dict[str, float] = {"start": perf_counter()}
         if options["dry_run"]:
             found = full.look(workers=options["workers"], report=self.show_progress)
             self.tell(found)
-            return asdict(found)
+            return asdict(found) | {"seconds": self.list_seconds()}
         try:
             run, found = full.run(workers=options["workers"], batch=options["batch"], report=self.show_progress)
         except StateError as error:
@@ -55,7 +57,7 @@ class Command(KeepsyncCommand):
         self.say(describe(run))
         if merged:
             self.say(f"{merged:,} certain pairs were merged.")
-        return asdict(found) | count(run) | {"merged": merged}
+        return asdict(found) | count(run) | {"merged": merged, "seconds": self.list_seconds()}
 
     def merge(self) -> int:
         """As the policy says."""
@@ -67,11 +69,19 @@ class Command(KeepsyncCommand):
 
     def show_progress(self, step: str, done: int, total: int) -> None:
         """Contacts that were added meanwhile are read as well."""
+        self.begun_at.setdefault(step, perf_counter())
         filled = BAR_WIDTH * min(done, total) // max(total, 1)
         bar = "#" * filled + "." * (BAR_WIDTH - filled)
         counted = f" {done:,} of {max(done, total):,}" if total else ""
         end = "\n" if total and done >= total else ""
         self.stderr.write(f"\r\033[K[{bar}] {step}{counted}", ending=end)
+
+    def list_seconds(self) -> dict[str, float]:
+        """How long each step took; a step begins when it is first told of."""
+        moments = [*self.begun_at.values(), perf_counter()]
+        return {
+            step: round(end - begin, 1) for step, begin, end in zip(self.begun_at, moments, moments[1:], strict=False)
+        }
 
     def tell(self, found: full.Found) -> None:
         self.say(
