@@ -12,7 +12,7 @@ import numpy as np
 from django.db import connection as database
 from django.db import transaction
 
-from contacts.detection.reading import fetch
+from contacts.detection.reading import fetch, write_array
 from contacts.duplicates.columns import Columns, Ints
 from contacts.duplicates.frequencies import (
     count_companies,
@@ -54,7 +54,12 @@ def store_census(columns: Columns, prior: Prior) -> None:
             cursor.execute(
                 "INSERT INTO contacts_censuscount (census_id, key, count, country) "
                 "SELECT %s, * FROM unnest(%s::bigint[], %s::int[], %s::text[]) ON CONFLICT DO NOTHING",
-                [census.pk, *(list(values) for values in zip(*rows, strict=True))],
+                [
+                    census.pk,
+                    write_array(row[0] for row in rows),
+                    write_array(row[1] for row in rows),
+                    [row[2] for row in rows],
+                ],
             )
     Census.objects.exclude(pk=census.pk).delete()
 
@@ -194,8 +199,8 @@ class Lookup:
     def fetch(self, keys: set[int]) -> None:
         missing = keys - self.known.keys()
         rows = fetch(
-            "SELECT key, count, country FROM contacts_censuscount WHERE census_id = %s AND key = ANY(%s)",
-            [self.census_id, list(missing)],
+            "SELECT key, count, country FROM contacts_censuscount WHERE census_id = %s AND key = ANY(%s::bigint[])",
+            [self.census_id, write_array(missing)],
         )
         self.known.update({key: (key, 0, "") for key in missing})
         self.known.update({key: (key, count, country) for key, count, country in rows})

@@ -7,6 +7,7 @@ from django.db import connection as database
 from django.db.models import Q
 
 from contacts.detection.locks import lock_pairs
+from contacts.detection.reading import write_array
 from contacts.models import CandidatePair
 
 # Where following pairs ends, in contacts: a group that is larger is divided at some place.
@@ -55,7 +56,7 @@ def set_clusters(joined: Iterable[Joined]) -> None:
                 UPDATE contacts_candidatepair AS pair SET cluster = given.cluster
                 FROM unnest(%s::uuid[], %s::uuid[]) AS given (id, cluster) WHERE pair.id = given.id
                 """,
-                [list(column) for column in zip(*changed, strict=True)],
+                [write_array(column) for column in zip(*changed, strict=True)],
             )
 
 

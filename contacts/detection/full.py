@@ -30,7 +30,7 @@ from contacts.models import BlockingKeys, Census, Contact, ContactChange, Duplic
 from integrations.exceptions import StateError
 
 Phase = DuplicateRun.Phase
-BATCH = 500
+BATCH = 1000
 # All are compared anew after so long, or once so many of them have changed: a fifth.
 LONGEST = timedelta(days=1)
 CHANGED = 5

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.db import connection as database
 
-from contacts.detection.reading import fetch
+from contacts.detection.reading import fetch, write_array
 from contacts.duplicates.blocking import FURTHER, KINDS, list_blocking_keys, list_values
 from contacts.duplicates.records import Cleaned
 from contacts.models import BlockingKeys
@@ -41,17 +41,17 @@ class Block:
 
 def list_keys(rows: Iterable[Cleaned]) -> list[int]:
     """What is stored with a contact: its keys and the values that divide, of all its rows, in rising order."""
-    found: set[int] = set()
+    texts: set[str] = set()
     for row in rows:
-        found.update(map(number_text, list_blocking_keys(row)), find_markers(row).values())
-    return sorted(found)
+        texts.update(list_blocking_keys(row), list_markers(row).values())
+    return sorted(map(number_text, texts))
 
 
 def list_blocks(rows: Iterable[Cleaned]) -> set[Block]:
     """Where to look for those who are like a contact."""
     found = set()
     for row in rows:
-        markers = find_markers(row)
+        markers = {name: number_text(text) for name, text in list_markers(row).items()}
         for text in list_blocking_keys(row):
             kind = KIND_OF[text.partition(":")[0]]
             further = tuple(markers[name] for name in FURTHER if name in markers and name != kind.values[0][0])
@@ -59,10 +59,10 @@ def list_blocks(rows: Iterable[Cleaned]) -> set[Block]:
     return found
 
 
-def find_markers(row: Cleaned) -> dict[str, int]:
-    """The values of FURTHER that the row has, as numbers."""
+def list_markers(row: Cleaned) -> dict[str, str]:
+    """The values of FURTHER that the row has, as texts beside those of the keys."""
     values = list_values(row)
-    return {name: number_text(f"{PREFIXES[name]}:{values[name]}") for name in FURTHER if values[name]}
+    return {name: f"{PREFIXES[name]}:{values[name]}" for name in FURTHER if values[name]}
 
 
 def number_text(text: str) -> int:
@@ -85,7 +85,7 @@ def store_keys(keys: Mapping[UUID, Sequence[int]]) -> int:
             ORDER BY given.id
             ON CONFLICT (contact_id) DO UPDATE SET keys = excluded.keys
             """,
-            [list(keys), [f"{{{','.join(map(str, numbers))}}}" for numbers in keys.values()]],
+            [write_array(keys), [write_array(numbers) for numbers in keys.values()]],
         )
         return int(cursor.rowcount)
 
@@ -130,7 +130,7 @@ def order(one: UUID, other: UUID) -> tuple[UUID, UUID]:
 def find_members(sought: Collection[Numbers]) -> dict[Numbers, list[UUID]]:
     """Who has all the numbers of each, one more than the largest block at most."""
     lists = [list(numbers) for numbers in sought]
-    columns = [[(numbers + numbers[:1] * MOST_NUMBERS)[place] for numbers in lists] for place in range(MOST_NUMBERS)]
+    filled = [(numbers + numbers[:1] * MOST_NUMBERS)[:MOST_NUMBERS] for numbers in lists]
     names = [f"number_{place}" for place in range(MOST_NUMBERS)]
     # How many rows are found cannot be planned; it is never so many that reading all of the table would be quicker.
     fetch("SELECT set_config('enable_seqscan', 'off', true)")
@@ -141,7 +141,7 @@ def find_members(sought: Collection[Numbers]) -> dict[Numbers, list[UUID]]:
         )
         FROM unnest({", ".join(["%s::bigint[]"] * MOST_NUMBERS)}) WITH ORDINALITY AS sought ({", ".join(names)}, place)
         """,  # noqa: S608
-        columns,
+        [write_array(column) for column in zip(*filled, strict=True)],
     )
     fetch("SELECT set_config('enable_seqscan', 'on', true)")
     return {tuple(lists[place - 1]): members for place, members in rows}

@@ -6,18 +6,22 @@
 - A merged pair stays merged.
 """
 
+import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
+from django.db import connection as database
 from django.db.models import QuerySet
 from django.utils import timezone
+from uuid_utils.compat import uuid7
 
 from contacts.detection.digests import Values, digest_values, list_changed
-from contacts.detection.reading import read_some
+from contacts.detection.reading import read_some, write_array
 from contacts.detection.weighing import Pair, Score
-from contacts.models import CandidatePair, Contact
+from contacts.models import CandidatePair
 
 Status, Reason = CandidatePair.Status, CandidatePair.Reason
 WRITTEN = ("status", "probability", "verdict", "evidence", "compared_at", "decided_by", "decided_at", "decided_on")
@@ -76,23 +80,36 @@ def open_pairs(scores: Mapping[Pair, Score], now: datetime) -> int:
     links = {pair: score for pair, score in scores.items() if score.is_link}
     if not links:
         return 0
-    living = Contact.objects.filter(pk__in={each for pair in links for each in pair}, merged_into=None, erased_at=None)
-    ids = set(living.values_list("pk", flat=True))
-    new = [make_pair(pair, score, now) for pair, score in links.items() if ids.issuperset(pair)]
-    CandidatePair.objects.bulk_create(new, ignore_conflicts=True, batch_size=500)
-    return len(new)
+    with database.cursor() as cursor:
+        cursor.execute(
+            f"""
+            INSERT INTO contacts_candidatepair (
+                id, first_id, second_id, probability, verdict, evidence, cluster,
+                reason, status, compared_at, created_at, decided_on
+            )
+            SELECT given.*, '{Reason.SIMILAR.value}', '{Status.OPEN.value}', %s, %s, '{{}}'
+            FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::float[], %s::text[], %s::jsonb[], %s::uuid[])
+                AS given (id, first_id, second_id, probability, verdict, evidence, cluster)
+            JOIN contacts_contact AS one ON one.id = first_id AND one.merged_into_id IS NULL AND one.erased_at IS NULL
+            JOIN contacts_contact AS two ON two.id = second_id AND two.merged_into_id IS NULL AND two.erased_at IS NULL
+            ON CONFLICT (first_id, second_id) DO NOTHING
+            """,  # noqa: S608
+            [now, now, *list_columns(links)],
+        )
+        return int(cursor.rowcount)
 
 
-def make_pair(pair: Pair, score: Score, now: datetime) -> CandidatePair:
-    return CandidatePair(
-        first_id=pair[0],
-        second_id=pair[1],
-        reason=Reason.SIMILAR,
-        probability=score.probability,
-        verdict=score.verdict,
-        evidence=score.evidence,
-        compared_at=now,
-    )
+def list_columns(scores: Mapping[Pair, Score]) -> list[Any]:
+    values = list(scores.values())
+    return [
+        write_array(uuid7() for _ in scores),
+        write_array(first for first, _ in scores),
+        write_array(second for _, second in scores),
+        [score.probability for score in values],
+        [score.verdict.value for score in values],
+        [json.dumps(score.evidence) for score in values],
+        [score.cluster for score in values],
+    ]
 
 
 def is_dispensable(row: CandidatePair, score: Score, now: datetime) -> bool:

@@ -1,7 +1,7 @@
 """Contacts as they are compared, read without a row object for each: there may be a million."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -63,7 +63,7 @@ class Readings:
 
 def read_some(ids: Collection[UUID]) -> Readings:
     """Those of the contacts that are compared."""
-    return read("{} = ANY(%s)", [list(ids)])
+    return read("{} = ANY(%s::uuid[])", [write_array(ids)])
 
 
 def read_range(after: UUID, upto: UUID) -> Readings:
@@ -104,6 +104,11 @@ def fetch(query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         cursor.execute(query, values)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
         return rows
+
+
+def write_array(values: Iterable[UUID | int]) -> str:
+    """As PostgreSQL reads an array. Handing over thousands of values one by one takes longer than the statement."""
+    return f"{{{','.join(map(str, values))}}}"
 
 
 def list_ranges(size: int) -> Iterator[tuple[UUID, UUID]]:

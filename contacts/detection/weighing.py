@@ -25,11 +25,12 @@ type Pair = tuple[UUID, UUID]
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """`evidence`: field → bits, None where it is not known of both."""
+    """`evidence`: field → bits, None where it is not known of both. `cluster`: of a new pair, where it is known."""
 
     probability: float
     verdict: Verdict
     evidence: dict[str, float | None]
+    cluster: UUID | None = None
 
     @property
     def is_link(self) -> bool:

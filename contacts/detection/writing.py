@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -16,11 +16,13 @@ from contacts.detection.clusters import find_least, regroup
 from contacts.detection.comparing import Pool
 from contacts.detection.locks import lock_comparing, lock_pairs
 from contacts.detection.pairs import Written, write_scores
+from contacts.detection.reading import fetch, write_array
 from contacts.detection.weighing import Pair, Score, make_score
+from contacts.duplicates.clustering import Links, find_components
 from contacts.duplicates.columns import Flags, Floats, Ints
 from contacts.duplicates.matches import Matches, judge
 from contacts.duplicates.scoring import REVIEW, Verdict
-from contacts.models import BlockingKeys, CandidatePair, DuplicateRun
+from contacts.models import CandidatePair, DuplicateRun
 
 Status = CandidatePair.Status
 BEFORE_ALL, AFTER_ALL = UUID(int=0), UUID(int=2**128 - 1)
@@ -31,15 +33,17 @@ type Report = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Contacts and what was found among them. `links`: the places in `matches` of who is probably one person, in order.
+    """Contacts and what was found among them.
 
-    A pair counts by its own probability: who is joined over others is in one cluster with them.
+    `links`: the places in `matches` of who is probably one person, in order. A pair counts by its own probability: who
+    is joined over others is in one cluster with them. `clusters`: for each row the first one that links lead to.
     """
 
     people: People
     matches: Matches
     probability: Floats
     links: Ints
+    clusters: Ints
     is_certain: Flags
     read_at: datetime
 
@@ -47,7 +51,9 @@ class Comparison:
     def make(cls, people: People, matches: Matches, read_at: datetime) -> "Comparison":
         probability, _ = matches.prior.find_probabilities(matches.evidence)
         links = np.flatnonzero(probability >= REVIEW)
-        return cls(people, matches, probability, links, matches.is_certain & (probability >= REVIEW), read_at)
+        joined = Links(matches.left[links], matches.right[links], probability[links])
+        clusters = find_components(joined, len(people.columns))
+        return cls(people, matches, probability, links, clusters, matches.is_certain & (probability >= REVIEW), read_at)
 
     def find_first(self, place: int) -> UUID:
         """The first contact of a link."""
@@ -55,10 +61,12 @@ class Comparison:
 
     def list_scores(self, links: slice) -> dict[Pair, Score]:
         places = self.links[links]
-        firsts, seconds = (self.people.find_ids(rows[places]) for rows in (self.matches.left, self.matches.right))
+        left = self.matches.left[places]
+        sides = (left, self.matches.right[places], self.clusters[left])
+        ids = zip(*(self.people.find_ids(rows) for rows in sides), strict=True)
         return {
-            (first, second): self.make_score(place)
-            for first, second, place in zip(firsts, seconds, places.tolist(), strict=True)
+            (first, second): replace(self.make_score(place), cluster=cluster)
+            for place, (first, second, cluster) in zip(places.tolist(), ids, strict=True)
         }
 
     def make_score(self, place: int) -> Score:
@@ -109,8 +117,11 @@ def write_batch(current: DuplicateRun, comparison: Comparison, links: slice, upt
 
 def find_fresh(pairs: set[Pair], read_at: datetime) -> set[UUID]:
     """The contacts of these pairs that have been compared by themselves since they were read here."""
-    ids = {each for pair in pairs for each in pair}
-    return set(BlockingKeys.objects.filter(contact__in=ids, compared_at__gt=read_at).values_list("contact", flat=True))
+    rows = fetch(
+        "SELECT contact_id FROM contacts_blockingkeys WHERE contact_id = ANY(%s::uuid[]) AND compared_at > %s",
+        [write_array({each for pair in pairs for each in pair}), read_at],
+    )
+    return {contact_id for (contact_id,) in rows}
 
 
 def weigh_others(pairs: set[Pair]) -> dict[Pair, Score]:

@@ -35,7 +35,7 @@ IDENTIFIERS = (
     "matched_because", "created_at",
 )  # fmt: skip
 
-type Row = Sequence[str]
+type Row = tuple[str, ...]
 
 
 def fill(contacts: int, *, mix: str, seed: int) -> None:
