@@ -37,6 +37,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 },
                 link("Connections", "cable", "integrations.connection"),
                 link("Pairs", "link", "integrations.pair"),
+                link("Comparisons", "compare", "contacts.duplicaterun"),
                 link("Queue", "stacks", "django_q.ormq"),
             ],
         },
@@ -48,6 +49,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 link("Score rules", "leaderboard", "contacts.scorerule"),
                 link("Owner pool", "diversity_3", "contacts.poolmember"),
                 link("Prices", "sell", "bookings.price"),
+                link("Duplicate policy", "merge", "contacts.duplicatepolicy"),
             ],
         },
         {

@@ -35,10 +35,13 @@ def compare_changes() -> None:
 
 
 def compare_all() -> None:
+    """Queued each minute for as long as it is wanted: of several such jobs the first one does it."""
+    if not full.is_wanted():
+        return
     try:
         full.run(workers=0, report=lambda step, done, total: None)
     except StateError:
-        # The command, or the same job that was queued twice.
+        # Somebody has begun at this very moment.
         return
     merge_by_policy()
 

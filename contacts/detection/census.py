@@ -30,6 +30,8 @@ from contacts.models import Census
 from integrations.privacy import blind_index
 
 BATCH = 20_000
+# How many contacts there are taken to be at least.
+LEAST = 1000
 
 type Row = tuple[int, int, str]
 
@@ -38,12 +40,13 @@ type Row = tuple[int, int, str]
 
 
 @transaction.atomic
-def store_census(columns: Columns, prior: Prior) -> None:
-    """Take the place of the last one. Nobody may compare meanwhile."""
+def store_census(columns: Columns, contacts: int, prior: Prior) -> None:
+    """Take the place of the last one. `contacts` have the rows. Nobody may compare meanwhile."""
     countries = guess_countries(columns)
     people = np.bincount(countries, minlength=len(columns.texts["country"])).tolist()
     census = Census.objects.create(
-        total=len(columns),
+        contacts=contacts,
+        total=max(len(columns), LEAST),
         free_mail=find_free_mail(columns),
         people=dict(zip(columns.texts["country"], people, strict=True)),
         same=prior.same,

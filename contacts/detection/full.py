@@ -20,7 +20,7 @@ from django.db import connection as database
 from django.db import transaction
 from django.utils import timezone
 
-from contacts.detection.census import store_census
+from contacts.detection.census import LEAST, store_census
 from contacts.detection.cleaning import read_all
 from contacts.detection.locks import is_running, lock_comparing, try_lock_run, unlock_run
 from contacts.detection.reading import fetch
@@ -31,9 +31,9 @@ from integrations.exceptions import StateError
 
 Phase = DuplicateRun.Phase
 BATCH = 1000
-# All are compared anew after so long, or once so many of them have changed: a fifth.
+# All are compared anew after so long, or once this part of them has changed.
 LONGEST = timedelta(days=1)
-CHANGED = 5
+CHANGED = 0.5
 # A run that nobody has gone on with for so long was left.
 LEFT_AFTER = timedelta(hours=1)
 
@@ -87,7 +87,7 @@ def is_wanted() -> bool:
     census = Census.objects.order_by("-pk").first()
     if census is None:
         return Contact.objects.exists()
-    return census.changed * CHANGED > census.total or census.counted_at < timezone.now() - LONGEST
+    return census.changed > census.contacts * CHANGED or census.counted_at < timezone.now() - LONGEST
 
 
 @contextmanager
@@ -119,7 +119,7 @@ def compare_all(*, workers: int, has_writes: bool, report: Report) -> Comparison
     [[read_at]] = fetch("SELECT clock_timestamp()")
     people = read_all(workers=workers, has_writes=has_writes, report=lambda done: report("contacts", done, total))
     report("comparing", 0, 0)
-    return Comparison.make(people, find_matches(people.columns, people.owners), read_at)
+    return Comparison.make(people, find_matches(people.columns, people.owners, LEAST), read_at)
 
 
 def count(comparison: Comparison) -> Found:
@@ -137,7 +137,7 @@ def count(comparison: Comparison) -> Found:
 def finish_reading(current: DuplicateRun, comparison: Comparison) -> None:
     lock_comparing()
     people = comparison.people
-    store_census(people.columns, comparison.matches.prior)
+    store_census(people.columns, len(people), comparison.matches.prior)
     BlockingKeys.objects.exclude(contact__merged_into=None, contact__erased_at=None).delete()
     current.contacts, current.compared = len(people), comparison.matches.compared
     current.unreadable, current.keys_written = people.unreadable, people.keys_written

@@ -35,10 +35,11 @@ class Frequencies:
     free_mail: float
 
     @classmethod
-    def count(cls, columns: Columns) -> Self:
-        total = max(len(columns), 1)
+    def count(cls, columns: Columns, least: int = 1) -> Self:
+        """`least`: for so many contacts at least they stand, however few they are."""
+        total = max(len(columns), least)
         countries = guess_countries(columns)
-        given, middle, other, family = (count_words(columns, name, countries) for name in WORDS)
+        given, middle, other, family = (count_words(columns, name, countries, total) for name in WORDS)
         companies = count_companies(columns) / total
         has_mail = max(int(np.count_nonzero(columns["domain"])), 1)
         signs = sign_people(columns)
@@ -78,12 +79,12 @@ def find_usual_countries(columns: Columns, name: str) -> Ints:
     return usual
 
 
-def count_words(columns: Columns, name: str, countries: Ints) -> Floats:
+def count_words(columns: Columns, name: str, countries: Ints, total: int) -> Floats:
     """The part of a contact's countrymen whose given or family name is the word; of all, where its country is unknown.
 
     The contact itself is left out: of a word that only two have, one other has it.
     """
-    width, total = len(columns.texts["country"]), max(len(columns), 1)
+    width = len(columns.texts["country"])
     words, places = (np.concatenate(parts) for parts in zip(*list_named(columns, countries), strict=True))
     overall = (np.bincount(words, minlength=len(columns.texts["words"])) - 1) / total
     pairs, counts = np.unique(words * width + places, return_counts=True)

@@ -56,20 +56,22 @@ def judge(probability: float) -> Verdict:
     return Verdict.REVIEW if probability >= REVIEW else Verdict.DISTINCT
 
 
-def find_matches(columns: Columns, owners: Ints | None = None) -> Matches:
+def find_matches(columns: Columns, owners: Ints | None = None, least: int = 1) -> Matches:
     """All pairs that are worth a word, in rising order of their rows, and who is one person.
 
     `owners`: where one contact may have several rows, one for each of its addresses, the first of them for each row.
     They stand together and are not compared with one another; of two contacts the best pair of rows counts.
+    `least`: how many contacts they are taken to be at least. How frequent a name is among ten says nothing.
     """
-    frequencies = Frequencies.count(columns)
+    total = max(len(columns), least)
+    frequencies = Frequencies.count(columns, least)
     candidates = find_candidates(columns)
     if owners is not None:
         candidates = leave_out_own(candidates, owners)
-    kept, evidence = weigh_candidates(columns, frequencies, candidates)
+    kept, evidence = weigh_candidates(columns, frequencies, candidates, Prior.expect(total))
     if owners is not None:
         kept, evidence = choose_best(kept, evidence, owners)
-    prior = learn_prior(evidence, len(columns))
+    prior = learn_prior(evidence, total)
     probability, _ = prior.find_probabilities(evidence)
     evidence = prior.adapt(evidence)
     left, right = np.divmod(kept, max(len(columns), 1))
@@ -78,9 +80,10 @@ def find_matches(columns: Columns, owners: Ints | None = None) -> Matches:
     return add_chains(found, columns, frequencies, find_chain_probabilities(links, groups))
 
 
-def weigh_candidates(columns: Columns, frequencies: Frequencies, candidates: Ints) -> tuple[Ints, Evidence]:
+def weigh_candidates(
+    columns: Columns, frequencies: Frequencies, candidates: Ints, expected: Prior
+) -> tuple[Ints, Evidence]:
     """Those that are kept, and their evidence."""
-    expected = Prior.expect(len(columns))
     kept, found = [], []
     for start in range(0, max(len(candidates), 1), CHUNK):
         part = candidates[start : start + CHUNK]

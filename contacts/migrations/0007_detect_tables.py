@@ -24,6 +24,7 @@ class Migration(migrations.Migration):
             name='Census',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('contacts', models.PositiveIntegerField()),
                 ('total', models.PositiveIntegerField()),
                 ('free_mail', models.FloatField()),
                 ('people', models.JSONField(default=dict)),
@@ -93,6 +94,8 @@ class Migration(migrations.Migration):
                 ('finished_at', models.DateTimeField(null=True)),
             ],
             options={
+                'verbose_name': 'comparison of all contacts',
+                'verbose_name_plural': 'comparisons of all contacts',
                 'ordering': ['-id'],
                 'constraints': [models.UniqueConstraint(models.Value(1), condition=models.Q(('finished_at', None)), name='duplicate_run_one_unfinished')],
             },

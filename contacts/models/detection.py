@@ -47,6 +47,8 @@ class BlockingKeys(models.Model):
 class Census(models.Model):
     """How frequent values were when all contacts were last compared, and how many pairs there were. There is one."""
 
+    contacts = models.PositiveIntegerField()
+    # How many they are taken to be.
     total = models.PositiveIntegerField()
     # The part of e-mail addresses that are free mail.
     free_mail = models.FloatField()
@@ -63,7 +65,7 @@ class Census(models.Model):
         verbose_name_plural = "censuses"
 
     def __str__(self) -> str:
-        return f"{self.total} contacts"
+        return f"{self.contacts} contacts"
 
 
 class CensusCount(models.Model):
@@ -111,6 +113,8 @@ class DuplicateRun(models.Model):
     finished_at = models.DateTimeField(null=True)
 
     class Meta:
+        verbose_name = "comparison of all contacts"
+        verbose_name_plural = "comparisons of all contacts"
         ordering: ClassVar = ["-id"]
         constraints: ClassVar = [
             models.UniqueConstraint(

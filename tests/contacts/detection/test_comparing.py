@@ -20,7 +20,7 @@ ZEB = ("Zebulon Quackenbush", "Marmalade & Sons", "zeb@quackenbush.example", "+1
 @pytest.fixture
 def crowd():
     """Enough people for values to be as frequent as they are in life, all of them compared."""
-    contacts = add_crowd(300)
+    contacts = add_crowd(100)
     compare_all()
     CandidatePair.objects.all().delete()
     return contacts
@@ -53,7 +53,7 @@ def decide(one, other, *, admin_user=None):
 
 
 def test_who_seems_to_be_one_person_has_an_open_pair_with_its_evidence(crowd):
-    one, other = add_twins()
+    one, other = add(*ZEB), add(*ZEB)
     compare(other)
     assert not CandidatePair.objects.exists()
     compare(one)
@@ -237,9 +237,10 @@ def test_pairs_of_one_group_have_one_cluster(crowd):
     assert {pair.cluster for pair in CandidatePair.objects.all()} == {min(contact.pk for contact in twins)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_compared_one_after_another_in_any_order_gives_what_comparing_all_gives(seed):
-    contacts = add_crowd(300, seed=seed)
+    contacts = add_crowd(250, seed=seed)
     compare_all()
     expected = read_pairs()
     for model in (CandidatePair, BlockingKeys):
@@ -252,7 +253,7 @@ def test_compared_one_after_another_in_any_order_gives_what_comparing_all_gives(
         ids = ids[size:]
         while compare_batch(chance.randint(20, 60)):
             pass
-    assert len(expected) > 50
+    assert len(expected) > 40
     assert read_pairs() == expected
     clusters = {first: cluster for (first, _), (*_, cluster) in expected.items()}
     assert all(clusters[first] == min(group) for group in find_clusters(expected) for first in group & clusters.keys())

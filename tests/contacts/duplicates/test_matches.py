@@ -197,3 +197,48 @@ def test_few_or_equal_contacts_are_no_problem(count):
     contacts = [make("Zebulon Quackenbush", "Acme", "zeb@acme.com", "+12125550199", "US")] * count
     matches = find_matches(Columns.read(contacts))
     assert len(set(matches.groups.tolist())) <= max(1, count // 20)
+
+
+# --- Contacts with several rows ---------------------------------------------------------------------------------------
+
+
+def find_with_owners(contacts):
+    """Pairs of contacts, each of which is a list of rows."""
+    starts = np.cumsum([0, *map(len, contacts)])[:-1]
+    columns = Columns.read(row for rows in contacts for row in rows)
+    found = find_matches(columns, np.repeat(starts, list(map(len, contacts))))
+    places = {int(start): place for place, start in enumerate(starts)}
+    return {
+        (places[left], places[right]): bits
+        for left, right, bits, probability in zip(
+            found.left.tolist(), found.right.tolist(), found.evidence.fields["email"], found.probability, strict=True
+        )
+        if probability > 0.5
+    }
+
+
+def test_of_two_contacts_with_several_rows_the_best_pair_counts_and_none_with_itself(crowd):
+    def read(name, *emails):
+        return [make(name, "", email, "", "") for email in emails]
+
+    one = read("Zebulon Quackenbush", "zq@gmail.com", "zeb@quackenbush.example", "office@hartwell.example")
+    other = read("Z. Quackenbush", "quack@web.example", "zeb@quackenbush.example")
+    found = find_with_owners([one, *([row] for row in crowd), other])
+    assert found[0, len(crowd) + 1] > 5
+    assert all(left != right for left, right in found)
+
+
+def test_one_row_for_each_contact_gives_what_no_owners_give(crowd):
+    columns = Columns.read(crowd)
+    plain, owned = find_matches(columns), find_matches(columns, np.arange(len(crowd)))
+    assert (plain.left.tolist(), plain.right.tolist()) == (owned.left.tolist(), owned.right.tolist())
+    assert plain.probability == pytest.approx(owned.probability)
+
+
+def test_few_contacts_are_taken_for_more():
+    twins = [make("Zebulon Quackenbush", "", "zeb@quackenbush.example", "", "US") for _ in range(2)]
+    columns = Columns.read(twins)
+    few, more = find_matches(columns), find_matches(columns, least=1000)
+    assert more.evidence.fields["name"][0] > few.evidence.fields["name"][0] + 3
+    assert more.evidence.fields["email"][0] > few.evidence.fields["email"][0] + 3
+    assert more.probability[0] > 0.95
