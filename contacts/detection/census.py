@@ -51,6 +51,8 @@ def store_census(columns: Columns, contacts: int, prior: Prior) -> None:
         people=dict(zip(columns.texts["country"], people, strict=True)),
         same=prior.same,
         household=prior.household,
+        namesakes=prior.namesakes,
+        differ=dict(prior.differ),
     )
     with database.cursor() as cursor:
         for rows in batch(list_counts(columns, countries)):
@@ -216,4 +218,4 @@ def open_census() -> Lookup | None:
         return None
     population = Population(census.total, census.free_mail)
     population.people.update(census.people)
-    return Lookup(census.pk, Prior(census.same, census.household), population)
+    return Lookup(census.pk, Prior(census.same, census.household, census.namesakes, census.differ), population)

@@ -97,6 +97,7 @@ def weigh_pairs(table: Table, pairs: Collection[Pair], lookup: Lookup) -> Weighe
     places, left, right = np.array(combined, np.int64).reshape(-1, 3).T
     evidence = weigh(Pairs(table.columns, table.frequencies, left, right))
     probability, _ = lookup.prior.find_probabilities(evidence)
+    evidence = lookup.prior.adapt(evidence)
     order = np.lexsort((-probability, places))
     best = order[np.r_[True, places[order][1:] != places[order][:-1]]] if len(order) else order
     return Weighed(table, kept, evidence.take(best), probability[best])

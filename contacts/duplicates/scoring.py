@@ -123,11 +123,12 @@ class Prior:
         return one / whole, other / whole
 
     def adapt(self, evidence: Evidence) -> Evidence:
-        """With the bits that fields are worth where values differ so often."""
+        """With the bits that fields are worth where values differ so often. Counted once: nothing is added again."""
         changes = self.list_changes(evidence)
         fields = {name: bits + changes.get(name, 0.0) for name, bits in evidence.fields.items()}
         fields["email"] = fields["email"] + changes["email_at_work"]
-        return replace(evidence, fields=fields, same=evidence.same + sum(changes.values()))
+        counted = {name: np.full_like(outcomes, Outcome.UNKNOWN) for name, outcomes in evidence.outcomes.items()}
+        return replace(evidence, fields=fields, same=evidence.same + sum(changes.values()), outcomes=counted)
 
     def list_changes(self, evidence: Evidence) -> dict[str, Floats]:
         """For each of weights.DIFFER the bits for one person, beyond those of weights.py."""

@@ -30,6 +30,8 @@ class Migration(migrations.Migration):
                 ('people', models.JSONField(default=dict)),
                 ('same', models.FloatField()),
                 ('household', models.FloatField()),
+                ('namesakes', models.FloatField()),
+                ('differ', models.JSONField(default=dict)),
                 ('changed', models.PositiveIntegerField(default=0)),
                 ('counted_at', models.DateTimeField(auto_now_add=True)),
             ],

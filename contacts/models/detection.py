@@ -54,9 +54,12 @@ class Census(models.Model):
     free_mail = models.FloatField()
     # Country → contacts. The empty one stands for those of whom it is unknown.
     people = models.JSONField(default=dict)
-    # So many pairs of one person, and of a household, for each pair there is.
+    # What `Prior` was learnt: so many pairs of one person, and of a household, for each pair there is; so many of
+    # namesakes for each of one person; and how often one person's values differ.
     same = models.FloatField()
     household = models.FloatField()
+    namesakes = models.FloatField()
+    differ = models.JSONField(default=dict)
     # How many contacts have been compared since because they had changed.
     changed = models.PositiveIntegerField(default=0)
     counted_at = models.DateTimeField(auto_now_add=True)

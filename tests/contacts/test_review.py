@@ -5,11 +5,11 @@ from datetime import timedelta
 from threading import Barrier
 
 import pytest
-from contacts.detection.digests import digest_fields
 from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 
+from contacts.detection.digests import digest_fields
 from contacts.exceptions import ChangedError, ClaimedError, DecidedError, ReviewError
 from contacts.merging import merge, preview
 from contacts.models import CandidatePair, Contact, Merge
