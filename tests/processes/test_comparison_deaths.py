@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -16,6 +17,7 @@ from tests.processes.waiting import wait_for
 pytestmark = pytest.mark.slow
 
 PEOPLE = 150
+LIMIT_S = 300
 COMMAND = ["manage.py", "find_duplicates", "--workers", "1", "--batch", "5"]
 PAIRS = """
     SELECT first_id, second_id, status, reason, probability, verdict, evidence, cluster
@@ -32,13 +34,21 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
     with fresh_database(os.environ["DATABASE_URL"]) as url:
         installation = Installation(url, tmp_path)
         try:
-            installation.manage("migrate", "--verbosity", "0")
-            fill = ["-m", "tests.benchmarks.fill", "--contacts", str(PEOPLE)]
-            done = run(fill, installation.environment(DJANGO_SETTINGS_MODULE="config.settings"))
-            assert done.returncode == 0, done.stderr
+            call(installation, "manage.py", "migrate", "--verbosity", "0")
+            call(installation, "-m", "tests.benchmarks.fill", "--contacts", str(PEOPLE))
             yield installation
         finally:
             installation.stop()
+
+
+def call(installation: Installation, *arguments: str) -> str:
+    done = run(arguments, installation.environment(), LIMIT_S)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def compare_all(installation: Installation) -> dict[str, Any]:
+    return dict(json.loads(call(installation, *COMMAND, "--json")))
 
 
 @contextmanager
@@ -52,13 +62,17 @@ def standing_in_the_way(installation: Installation, statement: str, *values: obj
 def kill_there(installation: Installation, name: str, statement: str, *values: object) -> None:
     with standing_in_the_way(installation, statement, *values):
         group = installation.start_group(name, COMMAND, installation.environment())
-        wait_for(lambda: installation.fetch(WAITING)[0][0] or not group.is_running(), what=f"it stands still: {name}")
+        wait_for(
+            lambda: installation.fetch(WAITING)[0][0] or not group.is_running(),
+            what=f"it stands still: {name}",
+            deadline_s=LIMIT_S,
+        )
         assert group.is_running(), group.read_log()
         group.kill()
 
 
 def test_a_comparison_that_is_killed_again_and_again_ends_as_an_undisturbed_one(installation: Installation) -> None:
-    first = json.loads(installation.manage(*COMMAND[1:], "--json"))
+    first = compare_all(installation)
     expected = installation.fetch(PAIRS)
     assert first["opened"] == len(expected) > 20
     for table in WRITTEN:
@@ -79,7 +93,7 @@ def test_a_comparison_that_is_killed_again_and_again_ends_as_an_undisturbed_one(
     assert phase == "pairs"
     assert 0 < len(written) < len(expected)
 
-    last = json.loads(installation.manage(*COMMAND[1:], "--json"))
+    last = compare_all(installation)
     assert installation.fetch(PAIRS) == expected
     assert set(written) <= set(installation.fetch("SELECT id, compared_at FROM contacts_candidatepair"))
     assert (last["opened"], last["rescored"], last["closed"]) == (len(expected), 0, 0)
