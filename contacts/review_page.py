@@ -89,31 +89,45 @@ def review_address(pair: CandidatePair, filters: Mapping[str, str], **more: str)
 @show_unreadable()
 def show_review(request: HttpRequest, pair: CandidatePair) -> HttpResponse:
     filters = read_filters(request.GET.dict())
-    may_review = request.user.has_perm(REVIEW)
-    is_open, claimant = pair.status == CandidatePair.Status.OPEN, find_claimant(pair)
-    is_mine = claimant is not None and claimant.pk == request.user.pk
-    context: dict[str, Any] = {
-        "title": "Are these two one person?",
-        "pair": pair,
-        "filters": filters,
-        "may_review": may_review,
-        "claimant": claimant,
-        "is_mine": is_mine,
-        "may_decide": may_review and is_open and (claimant is None or is_mine),
-        "is_open": is_open,
+    is_one = any(contact.merged_into_id for contact in (pair.first, pair.second))
+    return show_page(
+        request,
+        "keepsync/review.html",
+        title="Are these two one person?",
+        pair=pair,
+        filters=filters,
+        days=DAYS,
+        last_merge=find_last_merge(request),
+        queue=address_of_list(CandidatePair, **{f"{field}__exact": value for field, value in filters.items()}),
+        panels=[*show_group(pair, filters), show_decisions(pair)],
+        **describe_finding(pair),
+        **describe_claim(request, pair),
+        **(describe_merged(pair) if is_one else compare(request, pair, filters)),
+    )
+
+
+def describe_finding(pair: CandidatePair) -> dict[str, Any]:
+    return {
+        "is_open": pair.status == CandidatePair.Status.OPEN,
         "is_postponed": pair.postponed_until is not None and pair.postponed_until > timezone.now(),
         "state": show_label(pair.get_status_display(), STATUS_VARIANTS.get(CandidatePair.Status(pair.status), "")),
         "score": show_score(pair),
         "verdict": show_verdict(pair),
         "evidence": list_evidence(pair),
-        "days": DAYS,
-        "last_merge": find_last_merge(request),
-        "queue": address_of_list(CandidatePair, **{f"{field}__exact": value for field, value in filters.items()}),
-        "panels": [*show_group(pair, filters), show_decisions(pair)],
     }
-    is_one = any(contact.merged_into_id for contact in (pair.first, pair.second))
-    context |= show_decided(pair) if is_one else compare(request, pair, filters)
-    return show_page(request, "keepsync/review.html", **context)
+
+
+def describe_claim(request: HttpRequest, pair: CandidatePair) -> dict[str, Any]:
+    """Who looks at it, and whether the one who asks may decide."""
+    claimant, may_review = find_claimant(pair), request.user.has_perm(REVIEW)
+    is_mine = claimant is not None and claimant.pk == request.user.pk
+    is_free = pair.status == CandidatePair.Status.OPEN and (claimant is None or is_mine)
+    return {
+        "claimant": claimant,
+        "is_mine": is_mine,
+        "may_review": may_review,
+        "may_decide": may_review and is_free,
+    }
 
 
 # --- Side by side -----------------------------------------------------------------------------------------------------
@@ -195,7 +209,7 @@ def name_connections(connections: Sequence[Connection]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def show_decided(pair: CandidatePair) -> dict[str, Any]:
+def describe_merged(pair: CandidatePair) -> dict[str, Any]:
     """Of two who are one by now there is nothing to compare."""
     contacts = pair.first, pair.second
     made = find_merge(pair)

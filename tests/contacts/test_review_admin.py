@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection as database
 from django.test import Client
 from django.utils import timezone
 from django_q.models import OrmQ
@@ -100,6 +101,16 @@ def test_the_list_needs_as_many_queries_for_thirty_pairs_as_for_two(
     for shown in ("Person 1", "80 %", "Name <b>+8.2</b>", "Company <b>−1.4</b>", f"{count + 1} contacts", "lea, until"):
         assert shown in page
     assert not any("COUNT(" in query["sql"] for query in queries.captured_queries)
+
+
+def test_the_list_is_read_in_the_order_of_its_index(admin_client: Client) -> None:
+    make_pair()
+    pairs = admin_client.get(LIST).context["cl"].queryset[:50]
+    with database.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_sort = off; SET LOCAL enable_incremental_sort = off")
+    plan = pairs.explain()
+    assert "candidate_pair_queue" in plan
+    assert "Sort" not in plan
 
 
 def test_the_list_shows_what_waits_today_the_likeliest_first(admin_client: Client) -> None:

@@ -25,6 +25,7 @@ LISTS = [
     "/admin/integrations/fieldmapping/",
     "/admin/contacts/contact/",
     "/admin/contacts/candidatepair/",
+    "/admin/contacts/merge/",
     "/admin/contacts/scorerule/",
     "/admin/contacts/poolmember/",
     "/admin/bookings/meeting/",
