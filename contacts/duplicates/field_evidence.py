@@ -8,8 +8,8 @@ from rapidfuzz.process import cpdist
 
 from contacts.duplicates import weights as w
 from contacts.duplicates.columns import Codes, Columns, Flags, Floats
-from contacts.duplicates.name_evidence import Pairs
-from contacts.duplicates.words import count_workers, find_prefixes
+from contacts.duplicates.name_evidence import NameEvidence, Pairs
+from contacts.duplicates.words import Level, count_workers, find_prefixes
 
 NEAR_COMPANY = 0.88
 SHORTEST_COMPANY = 4
@@ -68,7 +68,8 @@ def is_near_company(columns: Columns, left: Codes, right: Codes) -> Flags:
     return found[ranks]
 
 
-def weigh_mails(pairs: Pairs) -> FieldEvidence:
+def weigh_mails(pairs: Pairs, names: NameEvidence) -> FieldEvidence:
+    """An address that only spells a name says little of namesakes beyond it, and all where the names are not known."""
     columns, f = pairs.columns, pairs.frequencies
     left, right = pairs.left, pairs.right
     known = (columns["local"][left] > 0) & (columns["local"][right] > 0)
@@ -76,9 +77,10 @@ def weigh_mails(pairs: Pairs) -> FieldEvidence:
     is_same_domain = columns["domain"][left] == columns["domain"][right]
     is_same_local = known & (columns["local"][left] == columns["local"][right]) & ~is_equal
     at_work = (columns["employer"][left] > 0).astype(np.int8) + (columns["employer"][right] > 0)
+    is_namesake = (names.given >= Level.INITIAL) & (names.family >= Level.INITIAL)
     is_spelt = (columns["spelt"][left] > 0) | (columns["spelt"][right] > 0)
     strangers = (np.maximum(f.mailbox_sharers[left], f.mailbox_sharers[right]) - 1 + w.MAIL_SHARED) / f.total
-    strangers = np.where(is_spelt & (at_work == 0), np.maximum(strangers, w.MAIL_OF_NAMESAKES), strangers)
+    strangers = np.where(is_spelt & is_namesake & (at_work == 0), np.maximum(strangers, w.MAIL_OF_NAMESAKES), strangers)
     is_typo = find_mail_typos(pairs, known & ~is_equal & ~is_same_local & is_same_domain)
     differs = np.select([is_same_domain & (at_work == 2), at_work == 1], [w.MAIL_DIFFERS_AT_WORK, 0.6], w.MAIL_DIFFERS)
     local = np.maximum(f.local[left], f.local[right])

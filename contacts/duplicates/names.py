@@ -101,7 +101,8 @@ def drop_particles(words: list[str]) -> list[str]:
     """Particles are left out, inflected and moved too often to be compared; not where two words remain no more."""
     if len(words) < 3:
         return words
-    kept = [word for word in words if word not in PARTICLES]
+    # "Ben" and "Al" are names, where they stand first.
+    kept = [word for place, word in enumerate(words) if word not in PARTICLES or (place == 0 and word in ROOTS)]
     return kept if len(kept) > 1 else words
 
 

@@ -143,7 +143,7 @@ class Prior:
 def weigh(pairs: Pairs) -> Evidence:
     names = weigh_names(pairs)
     companies = weigh_companies(pairs)
-    mails = weigh_mails(pairs)
+    mails = weigh_mails(pairs, names)
     phones = weigh_phones(pairs, companies.is_equal)
     countries = weigh_countries(pairs)
     # Whoever has the same address at work has the same employer: that is no further evidence.
