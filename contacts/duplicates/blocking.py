@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contacts.duplicates.columns import PREFIX, Columns, Flags, Ints, sort_distinct
-from contacts.duplicates.names import find_root
+from contacts.duplicates.names import find_initial, find_root
 from contacts.duplicates.phones import find_tail
 from contacts.duplicates.records import Cleaned
 
@@ -84,8 +84,8 @@ def list_values(contact: Cleaned) -> dict[str, str]:
     words = {name: getattr(contact, name) for name in ("given", "middle", "other", "family")}
     return {
         **{name: find_root(word) if len(word) > 1 else "" for name, word in words.items()},
-        "initial": contact.given[:1],
-        "family_initial": contact.family[:1],
+        "initial": find_initial(contact.given),
+        "family_initial": find_initial(contact.family),
         "company": contact.company.replace(" ", "")[:PREFIX],
         "employer": contact.employer[:PREFIX],
         "mailbox": f"{contact.local}@{contact.domain}" if contact.local else "",

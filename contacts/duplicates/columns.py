@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contacts.duplicates.companies import find_acronym
-from contacts.duplicates.names import find_root, find_sound
+from contacts.duplicates.names import find_initial, find_root, find_sound
 from contacts.duplicates.nicknames import NAMES_OF, ROOTS
 from contacts.duplicates.phones import find_tail
 from contacts.duplicates.records import COLUMNS, Cleaned
@@ -97,8 +97,9 @@ class Columns:
 
     @cached_property
     def initials(self) -> NDArray[np.uint8]:
-        """The first letter's number; 0 for none."""
-        return np.fromiter((ord(word[0]) & 127 if word else 0 for word in self.texts["words"]), dtype=np.uint8)
+        """The number of each word's initial; 0 for none."""
+        letters = map(find_initial, self.texts["words"])
+        return np.fromiter((ord(letter) & 127 if letter else 0 for letter in letters), dtype=np.uint8)
 
     @cached_property
     def is_initial(self) -> Flags:

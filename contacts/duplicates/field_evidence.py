@@ -9,6 +9,7 @@ from rapidfuzz.process import cpdist
 from contacts.duplicates import weights as w
 from contacts.duplicates.columns import Codes, Columns, Flags, Floats
 from contacts.duplicates.name_evidence import NameEvidence, Pairs
+from contacts.duplicates.phones import TAIL
 from contacts.duplicates.words import Level, count_workers, find_prefixes
 
 NEAR_COMPANY = 0.88
@@ -143,14 +144,18 @@ def weigh_phones(pairs: Pairs, is_same_company: Flags) -> FieldEvidence:
 
 
 def find_phone_typos(columns: Columns, left: Codes, right: Codes, among: Flags) -> Flags:
-    """One digit wrong, missing, too many, or two in the wrong order."""
+    """One digit wrong, missing, too many, or two in the wrong order; a country's code may be known of one only."""
     found = np.zeros(len(left), np.bool_)
     rows = np.flatnonzero(among)
     texts = columns.texts["phones"]
-    one, other = [texts[code] for code in left[rows]], [texts[code] for code in right[rows]]
-    if one:
-        distances = cpdist(one, other, scorer=OSA.distance, score_cutoff=1, dtype=np.int32, workers=count_workers(one))
-        found[rows] = distances <= 1
+    one, other = ([texts[code].lstrip("+") for code in side[rows].tolist()] for side in (left, right))
+    ends, other_ends = ([text[-TAIL:] for text in side] for side in (one, other))
+    for left_texts, right_texts in ((one, other), (ends, other_ends)):
+        if one:
+            distances = cpdist(
+                left_texts, right_texts, scorer=OSA.distance, score_cutoff=1, dtype=np.int32, workers=count_workers(one)
+            )
+            found[rows] |= distances <= 1
     return found
 
 

@@ -17,6 +17,11 @@ IN_BRACKETS = re.compile(r"\(.*?\)|\[.*?\]|\".*?\"")
 NO_LETTERS = re.compile(r"[^a-z]+")
 APOSTROPHES = re.compile(r"['’ʼ`´‘]")
 EAST_ASIAN = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL")
+KANA = re.compile("[ぁ-ヿ]")
+# Where letters end and syllables and signs begin, of which one is a whole name.
+FIRST_SYLLABLE = "ᄀ"
+# First letters that stand for one sound in different transliterations: Iakov, Jakov, Yakov.
+INITIALS = str.maketrans("jyw", "iiv")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +39,12 @@ class Name:
         return [word for word in (self.given, self.middle, self.other, self.family) if word]
 
 
-def read_name(text: str) -> Name:
+def read_name(text: str, country: str = "") -> Name:
     """The words of a name as typed, in any script and order that shows: "MÜLLER, Dr. Jörg" → jorg, muller."""
     formerly = FORMERLY.search(text)
     before = split_letters(formerly[1]) if formerly else []
     text = IN_BRACKETS.sub(" ", FORMERLY.sub(" ", text) if formerly else text)
-    words = drop_particles(order_words(text))
+    words = drop_particles(order_words(text, country))
     if not words:
         return Name()
     other = words[-2] if len(words) > 3 else before[-1] if before else ""
@@ -48,14 +53,15 @@ def read_name(text: str) -> Name:
     return Name(words[0], middle, other, words[-1] if len(words) > 1 else "", is_han)
 
 
-def order_words(text: str) -> list[str]:
+def order_words(text: str, country: str) -> list[str]:
     """The words without titles, given name first where a comma, the script or capital letters show the order."""
     family, comma, given = text.partition(",")
     if comma:
         behind = drop_titles(split_letters(given))
         return [*behind, *drop_titles(split_letters(family))]
-    if not text.isascii() and is_east_asian(text):
-        return order_east_asian(text.split())
+    signs = text.replace(".", "")
+    if not text.isascii() and is_east_asian(signs):
+        return order_east_asian(signs.split(), country)
     typed = text.replace("-", " ").split()
     shouted = list(takewhile(is_shouted, typed)) if not text.isupper() else []
     return drop_titles(split_letters(" ".join([*typed[len(shouted) :], *shouted])))
@@ -69,16 +75,23 @@ def is_east_asian(text: str) -> bool:
     return all(unicodedata.name(char, "").startswith(EAST_ASIAN) for char in text if not char.isspace())
 
 
-def order_east_asian(words: list[str]) -> list[str]:
-    """The family name stands first; written together, it is the first sign."""
-    if len(words) == 1 and 2 <= len(words[0]) <= 4:
-        words = [words[0][:1], words[0][1:]]
+def order_east_asian(words: list[str], country: str) -> list[str]:
+    """The family name stands first; written together it is one sign, in Japan and of four signs mostly two."""
+    if len(words) == 1 and 2 <= len(words[0]) <= 5:
+        text = words[0]
+        is_japanese = country == "JP" or KANA.search(text)
+        length = 2 if len(text) > 3 or (is_japanese and len(text) > 2) else 1
+        words = [text[:length], text[length:]]
     return ["".join(split_letters(word)) for word in reversed(words)]
 
 
 @lru_cache(maxsize=100_000)
 def romanise(word: str) -> str:
-    return word.lower() if word.isascii() else anyascii(word.lower()).lower()
+    """An initial stays one: Я. → y."""
+    if word.isascii():
+        return word.lower()
+    letters = anyascii(word.lower()).lower()
+    return letters[:1] if len(word.rstrip(".")) == 1 and word < FIRST_SYLLABLE else letters
 
 
 def split_letters(text: str) -> list[str]:
@@ -118,6 +131,11 @@ def find_sound(word: str) -> str:
         if double in sound:
             sound = sound.replace(double, double[0])
     return sound or word
+
+
+def find_initial(word: str) -> str:
+    """The first letter, the same for those that stand for one sound; empty of no word."""
+    return word[:1].translate(INITIALS)
 
 
 def find_root(word: str) -> str:

@@ -47,12 +47,12 @@ COLUMNS = tuple(field.name for field in fields(Cleaned))
 
 def clean(record: Record) -> Cleaned:
     mailbox = read_mailbox(record.email)
-    name = read_name(record.full_name) if record.full_name else Name()
+    country = record.country.strip().upper()
+    name = read_name(record.full_name, country) if record.full_name else Name()
     is_spelt = bool(mailbox.local) and is_spelt_from(mailbox.local, name)
     if not name.given and mailbox.local:
         name = read_name_in(mailbox.local)
         is_spelt = bool(name.given)
-    country = record.country.strip().upper()
     return Cleaned(
         given=name.given,
         middle=name.middle,
