@@ -32,6 +32,7 @@ class Matched(models.Model):
 
     class By(models.TextChoices):
         NEW = "new", "Nobody matched: a new contact"
+        ID = "id", "Matched by its id here"
         LINK = "link", "Matched by its record at the CRM"
         ATTENDEE_ID = "attendee_id", "Matched by attendee id"
         EMAIL = "email", "Matched by e-mail"
@@ -83,6 +84,7 @@ class Contact(models.Model):
             GinIndex(fields=["name_words"], name="contact_name_words"),
             models.Index(fields=["name_company"], condition=Q(name_company__isnull=False), name="contact_name_company"),
         ]
+        permissions: ClassVar = [("export_contact", "Can export contacts to a file")]
 
     @show_unreadable()
     def __str__(self) -> str:

@@ -33,7 +33,7 @@ class ImportRun(models.Model):
     source = models.CharField(max_length=8, choices=Source)
     connection = models.ForeignKey(Connection, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     file_name = models.CharField(max_length=255, blank=True)
-    # Of a CSV file, until the run is over.
+    # Of a CSV file, until it has been imported for real.
     content = EncryptedBinaryField(null=True, editable=False)
     default_region = models.CharField(max_length=2, blank=True)
     is_dry_run = models.BooleanField(default=False)
@@ -49,6 +49,10 @@ class ImportRun(models.Model):
     refused = models.PositiveIntegerField(default=0)
     # Of people who were erased here: they are not brought back.
     erased = models.PositiveIntegerField(default=0)
+    # What the source's form says to who looks at it, such as columns that are ignored.
+    notes = EncryptedJSONField(default=list, editable=False)
+    # Whom a dry run has seen so far, until it is over.
+    memory = EncryptedBinaryField(null=True, editable=False)
     problem = models.CharField(max_length=500, blank=True, help_text="Why it has stopped, and what to do next.")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     # The process that works on it holds it until then.
