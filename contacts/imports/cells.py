@@ -38,7 +38,7 @@ def unguard(text: str) -> str:
 
 
 def clean(cell: str) -> str:
-    return UNSTORABLE.sub("", unguard(cell.strip())).strip()
+    return UNSTORABLE.sub("", unguard(cell)).strip()
 
 
 def split_cell(text: str) -> list[str]:

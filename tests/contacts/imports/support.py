@@ -75,11 +75,15 @@ def holdings() -> list[tuple[str, list[tuple[str, str]], list[str]]]:
     return sorted(found)
 
 
-def snapshot() -> dict[str, list[Any]]:
-    """All rows of all tables of people and effects, but the imports' own."""
+def snapshot(*without: str) -> dict[str, list[Any]]:
+    """All rows of all tables, but the imports' own and those of jobs, without the named columns."""
     tables = [model for model in apps.get_models() if model._meta.app_label in ("contacts", "integrations", "bookings")]
     return {
-        model._meta.db_table: list(model._default_manager.order_by("pk").values_list())
+        model._meta.db_table: list(
+            model._default_manager.order_by("pk").values_list(
+                *(field.name for field in model._meta.concrete_fields if field.name not in without)
+            )
+        )
         for model in tables
         if model._meta.model_name not in ("importrun", "importrow")
     }
