@@ -20,6 +20,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 link("Payments", "payments", "bookings.payment"),
                 link("Pairs to review", "group", "contacts.candidatepair"),
                 link("Merges", "merge", "contacts.merge"),
+                link("Imports", "upload_file", "contacts.importrun"),
             ],
         },
         {

@@ -166,6 +166,8 @@ X_FRAME_OPTIONS = "DENY"
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
+# A file of contacts is never written to the disk in clear: what is uploaded stays in memory.
+FILE_UPLOAD_MAX_MEMORY_SIZE = 21 * 1024 * 1024
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 WHITENOISE_USE_FINDERS = True

@@ -20,13 +20,14 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
-from contacts import detection_admin, lead_admin, merge_admin, review_admin  # noqa: F401
+from contacts import detection_admin, import_admin, lead_admin, merge_admin, review_admin  # noqa: F401
 from contacts.aliases import find_living
 from contacts.detection.changes import COMPARED, note_changes
 from contacts.identifiers import hold, list_values, normalise_typed_phone
 from contacts.models import Contact, ContactLink, Identifier, Matched
 from contacts.normalisation import normalise_email, split_words
 from contacts.sync import plan_contacts
+from contacts.transfer_admin import TransferMixin
 from contacts.upserts import FIELDS, index_names
 from integrations.admin.base import DetailAdmin, HistoryAdmin, LongListMixin
 from integrations.admin.effect_panels import list_effects_of
@@ -85,7 +86,7 @@ class LeadSourceFilter(SeenFilter):
 
 
 @admin.register(Contact)
-class ContactAdmin(LongListMixin, HistoryAdmin, DetailAdmin):
+class ContactAdmin(TransferMixin, LongListMixin, HistoryAdmin, DetailAdmin):
     form = ContactForm
     list_display = ("name", "company", "emails", "phones", "lead_state", "lead_source", "updated")
     list_filter = (("lead_status", ChoicesDropdownFilter), LeadSourceFilter)

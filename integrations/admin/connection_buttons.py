@@ -163,3 +163,8 @@ BUTTONS = [
     *secret_buttons.BUTTONS,
     *oauth_buttons.BUTTONS,
 ]
+
+
+def add_button(button: Button) -> None:
+    """A package further up adds what it does with a connection."""
+    BUTTONS.append(button)
