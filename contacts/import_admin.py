@@ -9,6 +9,7 @@ from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils.safestring import SafeString
@@ -112,7 +113,7 @@ class ImportRunAdmin(ReadOnlyMixin, LongListMixin, DetailAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ImportRun]:
         found: QuerySet[ImportRun] = runs.list_runs().select_related("connection", "user")
-        return found.defer("content", "memory", "connection__credentials").order_by(*self.ordering)
+        return found.defer("content", "connection__credentials").order_by(*self.ordering)
 
     def get_urls(self) -> list[Any]:
         pages = {"progress": self.show_progress, "refused": self.download_refused}
@@ -142,7 +143,7 @@ class ImportRunAdmin(ReadOnlyMixin, LongListMixin, DetailAdmin):
         context = {"progress": make_progress(run)}
         return TemplateResponse(request, "keepsync/import_progress_now.html", context, headers=headers)
 
-    def download_refused(self, request: HttpRequest, object_id: str) -> HttpResponse:
+    def download_refused(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         run = self.find(request, object_id)
         if not request.user.has_perm(MAY_SEE_PEOPLE):
             raise PermissionDenied

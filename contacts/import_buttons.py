@@ -105,7 +105,8 @@ def begin_real(request: HttpRequest, run: ImportRun, values: dict[str, Any]) -> 
 
 
 def may_run_for_real(run: Any) -> bool:
-    return run.is_dry_run and run.status == ImportRun.Status.DONE and (run.connection_id or run.has_file)
+    is_done = run.is_dry_run and run.status == ImportRun.Status.DONE
+    return is_done and (run.connection_id is not None or bool(run.has_file))
 
 
 def explain_real(run: ImportRun) -> str:

@@ -12,6 +12,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
@@ -65,7 +66,7 @@ class TransferMixin:
 
     # --- Out ----------------------------------------------------------------------------------------------------------
 
-    def export_found(self, request: HttpRequest) -> HttpResponse:
+    def export_found(self, request: HttpRequest) -> HttpResponseBase:
         """Those that the list's filters and search find: GET asks, POST sends the file."""
         mine = cast(Any, self)
         if not (mine.has_view_permission(request) and self.has_export_permission(request)):
@@ -83,7 +84,7 @@ class TransferMixin:
         return send_file(found)
 
     @admin.action(description="Export the selected contacts", permissions=["export"])
-    def export_selected(self, request: HttpRequest, queryset: QuerySet[Contact]) -> HttpResponse:
+    def export_selected(self, request: HttpRequest, queryset: QuerySet[Contact]) -> HttpResponseBase:
         keys = list(queryset.values_list("pk", flat=True))
         if "confirmed" in request.POST:
             log_export(request, f"{len(keys)} selected ones")
@@ -136,8 +137,8 @@ def list_links(request: HttpRequest) -> list[dict[str, Any]]:
     ]
 
 
-def send_file(contacts: QuerySet[Contact]) -> HttpResponse:
-    return cast(HttpResponse, send_csv(export_contacts(contacts), f"contacts-{timezone.now():%Y-%m-%d}.csv"))
+def send_file(contacts: QuerySet[Contact]) -> HttpResponseBase:
+    return send_csv(export_contacts(contacts), f"contacts-{timezone.now():%Y-%m-%d}.csv")
 
 
 def log_export(request: HttpRequest, what: str) -> None:

@@ -7,12 +7,12 @@
    or not at all; repeating one changes nothing and counts nothing twice.
 4. A source that limits the rate, is down, or refuses the credentials holds the run, which goes on by itself.
 
-A dry run changes nothing but its own row, which it writes at the end of each slice, with all whom it has seen.
+A dry run changes nothing but its own rows, with what it remembers of those whom it has seen.
 """
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,22 +23,14 @@ from django.db import Error as DatabaseError
 from django.db.models import Q
 from django.utils import timezone
 
+from contacts.imports.bringing import bring, find_changed
 from contacts.imports.crm_rows import CrmSource
 from contacts.imports.csv_rows import CsvSource
-from contacts.imports.outcomes import (
-    COUNTS,
-    PROBLEM_LENGTH,
-    Outcome,
-    bring,
-    count,
-    find_changed,
-    foretell,
-    list_shown,
-)
+from contacts.imports.foretelling import foretell
+from contacts.imports.outcomes import COUNTS, PROBLEM_LENGTH, Tally, count, list_shown
 from contacts.imports.rows import Page, RowSource
-from contacts.models import Contact, ImportRow, ImportRun
+from contacts.models import Contact, ImportRow, ImportRun, ImportSeen
 from contacts.sync import plan_contacts
-from contacts.upserts import Foreseen
 from integrations.exceptions import (
     KeepsyncError,
     LeaseLostError,
@@ -61,8 +53,6 @@ SLICE_S = 6.0
 LEASE = timedelta(seconds=120)
 # Before a source is asked again that is down, or limits the rate without a time.
 OUTAGE_S, PAUSE_S = 15.0, 5.0
-# The columns that a page changes.
-PROGRESS = ("cursor", "total", *COUNTS)
 
 SOURCES: dict[str, Callable[[ImportRun], RowSource]] = {
     ImportRun.Source.CRM: CrmSource,
@@ -160,9 +150,6 @@ class Slice:
 
     def __post_init__(self) -> None:
         self.ends_at = time.monotonic() + SLICE_S
-        # Of a dry run: whom it has seen, and what is still to be written.
-        self.seen = Foreseen.load(self.run.memory) if self.run.memory else Foreseen()
-        self.shown: list[ImportRow] = []
 
     def work(self) -> float | None:
         """The seconds until the run is to go on; None where it is over."""
@@ -170,69 +157,53 @@ class Slice:
             page = self.source.read_page(self.run.cursor, self.run.read)
             if page.cursor and page.cursor == self.run.cursor:
                 raise PermanentError("The list leads in a circle: it names the same place twice.")
-            is_last = not page.cursor or page.rest_s > 0 or time.monotonic() >= self.ends_at
-            if self.run.is_dry_run:
-                self.foretell(page, is_last=is_last)
-            else:
-                self.bring(page)
+            self.take(page)
             self.report(self.run)
             if not page.cursor:
-                return self.finish()
-            if is_last:
+                return None
+            if page.rest_s > 0 or time.monotonic() >= self.ends_at:
                 return self.release(page.rest_s)
 
-    def foretell(self, page: Page, *, is_last: bool) -> None:
-        outcomes = foretell(page.rows, self.seen)
-        self.shown += list_shown(self.run, outcomes)
-        self.take(self.list_progress(page, outcomes))
-        if is_last:
-            run_race(self.write_foretold)
-
-    def write_foretold(self) -> None:
-        ImportRow.objects.bulk_create(self.shown, batch_size=1000)
-        progress = {name: getattr(self.run, name) for name in PROGRESS}
-        save(self.run, **progress, memory=self.seen.dump(), problem="")
-
-    def bring(self, page: Page) -> None:
+    def take(self, page: Page) -> None:
         written: list[dict[str, Any]] = []
         run_race(lambda: written.append(self.write_page(page, timezone.now())))
-        self.take(written[-1])
+        for name, value in written[-1].items():
+            setattr(self.run, name, value)
 
     def write_page(self, page: Page, began_at: datetime) -> dict[str, Any]:
-        outcomes = bring(page.rows, self.source)
+        """Returns the run's columns as they are then."""
+        outcomes = foretell(page.rows, self.run) if self.run.is_dry_run else bring(page.rows, self.source)
         ImportRow.objects.bulk_create(list_shown(self.run, outcomes))
-        if self.source.is_passed_on:
+        if self.source.is_passed_on and not self.run.is_dry_run:
             pass_on(find_changed(outcomes, began_at))
-        values = {**self.list_progress(page, outcomes), "leased_until": timezone.now() + LEASE, "problem": ""}
+        values = self.list_progress(page, count(outcomes))
+        if not page.cursor:
+            values |= self.list_ending(values["read"])
         save(self.run, **values)
         return values
 
-    def list_progress(self, page: Page, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    def list_progress(self, page: Page, tally: Tally) -> dict[str, Any]:
         """The run's columns after the page."""
-        tally = count(outcomes)
-        counts = {name: getattr(self.run, name) + getattr(tally, name) for name in COUNTS}
-        return {"cursor": page.cursor, "total": self.run.total if page.total is None else page.total, **counts}
+        return {
+            "cursor": page.cursor,
+            "total": self.run.total if page.total is None else page.total,
+            "leased_until": timezone.now() + LEASE,
+            "problem": "",
+            **{name: getattr(self.run, name) + getattr(tally, name) for name in COUNTS},
+        }
 
-    def take(self, values: Mapping[str, Any]) -> None:
-        for name, value in values.items():
-            setattr(self.run, name, value)
+    def list_ending(self, read: int) -> dict[str, Any]:
+        """Its columns after the last one, in the same transaction: an empty cursor would be the beginning as well."""
+        ending = {"status": Status.DONE, "finished_at": timezone.now(), "leased_until": None, "total": read}
+        if self.run.is_dry_run:
+            ImportSeen.objects.filter(run=self.run).delete()
+            return ending
+        # A file is kept after a dry run only, to be imported for real.
+        return {**ending, "content": None}
 
     def release(self, rest_s: float) -> float:
         save(self.run, leased_until=timezone.now() + timedelta(seconds=rest_s) if rest_s else None)
         return rest_s
-
-    def finish(self) -> None:
-        """A file is kept after a dry run only, to be imported for real."""
-        values: dict[str, Any] = {} if self.run.is_dry_run else {"content": None}
-        save(
-            self.run,
-            status=Status.DONE,
-            finished_at=timezone.now(),
-            leased_until=None,
-            total=self.run.read,
-            memory=None,
-            **values,
-        )
 
 
 def pass_on(changed: Sequence[UUID]) -> None:

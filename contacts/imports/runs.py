@@ -28,7 +28,7 @@ NAME_LENGTH = 255
 def list_runs() -> QuerySet[ImportRun]:
     """Without their files, of which `has_file` says whether they are there."""
     has_file = ExpressionWrapper(Q(content__isnull=False), output_field=BooleanField())
-    return ImportRun.objects.defer("content", "memory").annotate(has_file=has_file)
+    return ImportRun.objects.defer("content").annotate(has_file=has_file)
 
 
 def start_crm(connection: Connection, *, is_dry_run: bool, user: Any = None) -> ImportRun:

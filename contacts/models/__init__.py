@@ -11,7 +11,7 @@ from contacts.models.detection import (
     DuplicateRun,
 )
 from contacts.models.duplicates import CandidatePair, Merge
-from contacts.models.imports import ImportRow, ImportRun
+from contacts.models.imports import ImportRow, ImportRun, ImportSeen
 from contacts.models.leads import Absence, PoolMember, ScoreRule
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Identifier",
     "ImportRow",
     "ImportRun",
+    "ImportSeen",
     "Matched",
     "Merge",
     "PoolMember",

@@ -51,8 +51,6 @@ class ImportRun(models.Model):
     erased = models.PositiveIntegerField(default=0)
     # What the source's form says to who looks at it, such as columns that are ignored.
     notes = EncryptedJSONField(default=list, editable=False)
-    # Whom a dry run has seen so far, until it is over.
-    memory = EncryptedBinaryField(null=True, editable=False)
     problem = models.CharField(max_length=500, blank=True, help_text="Why it has stopped, and what to do next.")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     # The process that works on it holds it until then.
@@ -99,3 +97,17 @@ class ImportRow(models.Model):
 
     def __str__(self) -> str:
         return f"row {self.number}"
+
+
+class ImportSeen(models.Model):
+    """What a dry run remembers of a person it has seen, by a blind index of what identifies them; until it is over."""
+
+    run = models.ForeignKey(ImportRun, on_delete=models.CASCADE, related_name="+", db_index=False)
+    index = models.BinaryField(max_length=16, editable=False)
+    seen = EncryptedJSONField(default=dict)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["run", "index"], name="import_seen_once")]
+
+    def __str__(self) -> str:
+        return f"somebody in {self.run_id}"

@@ -46,10 +46,10 @@ def list_contacts(monkeypatch: Any) -> Callable[..., list[dict[str, Any]]]:
 
         def answer(self: HubSpot, account: Account, *, fields: Sequence[str], cursor: str, size: int) -> ContactPage:
             asked.append({"fields": fields, "cursor": cursor, "size": size})
-            if isinstance(answers[0], Exception):
-                raise answers.pop(0)
             page = answers[int(cursor or 0)]
-            assert isinstance(page, ContactPage)
+            if isinstance(page, Exception):
+                answers.remove(page)
+                raise page
             return page
 
         monkeypatch.setattr(HubSpot, "list_contacts", answer)
