@@ -19,6 +19,7 @@ from contacts.import_buttons import BUTTONS
 from contacts.imports import runs
 from contacts.imports.engine import OPEN
 from contacts.imports.exports import write_csv
+from contacts.imports.outcomes import describe
 from contacts.models import CandidatePair, ImportRow, ImportRun
 from integrations.admin.base import DetailAdmin, LongListMixin, ReadOnlyMixin
 from integrations.admin.formats import (
@@ -256,7 +257,7 @@ def write_refused(run: ImportRun) -> Iterator[str]:
 
 
 def say(row: ImportRow) -> list[str]:
-    return [str(row.number), row.external_id, row.problem]
+    return [str(row.number), row.external_id, describe(row)]
 
 
 def send_csv(pieces: Iterator[str], name: str) -> StreamingHttpResponse:

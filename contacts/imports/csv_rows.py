@@ -41,13 +41,12 @@ class LineReader:
     def read(self, line: Line, contact_id: UUID | None) -> Row:
         """`contact_id` is the id that the line names, if somebody here has it."""
         if line.problem:
-            return Row(line.number, line.cells, problem=f"line {line.number}: {line.problem}")
+            return Row(line.number, line.cells, problem=line.problem)
         known = {column: cells.clean(cell) for column, cell in line.known.items()}
         try:
             return Row(line.number, line.cells, told=self.read_told(line.number, known, contact_id))
         except CellError as error:
-            where = f"line {line.number}, column {error.column}" if error.column else f"line {line.number}"
-            return Row(line.number, line.cells, field=error.column, problem=f"{where}: {error}")
+            return Row(line.number, line.cells, field=error.column, problem=str(error))
 
     def read_told(self, number: int, known: Cells, contact_id: UUID | None) -> Told:
         person = self.read_person(known, contact_id)

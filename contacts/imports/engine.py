@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import Error as DatabaseError
+from django.db import InterfaceError, OperationalError
 from django.db.models import Q
 from django.utils import timezone
 
@@ -79,7 +79,8 @@ def work(run_id: UUID, *, report: Report = lambda run: None) -> float | None:
         return hold(run, error)
     except KeepsyncError as error:
         fail(run, str(error))
-    except DatabaseError:
+    except (OperationalError, InterfaceError):
+        # The database is away: the sweeper goes on with the run when it is back.
         raise
     except Exception as error:
         logger.exception("import failed", extra={"job": str(run.pk)})

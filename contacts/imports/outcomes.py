@@ -72,3 +72,10 @@ def list_shown(run: ImportRun, outcomes: Iterable[Outcome]) -> list[ImportRow]:
         for each in outcomes
         if each.matched_by is None or (each.is_for_review and not each.is_erased)
     ]
+
+
+def describe(row: ImportRow) -> str:
+    """What is wrong with a row, and where."""
+    place = f"record {row.external_id}" if row.external_id else f"line {row.number}"
+    column = f", {'field' if row.external_id else 'column'} {row.field}" if row.field else ""
+    return f"{place}{column}: {row.problem}"

@@ -16,6 +16,10 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.AlterModelOptions(
+            name='importrun',
+            options={'ordering': ['-id'], 'verbose_name': 'import'},
+        ),
+        migrations.AlterModelOptions(
             name='contact',
             options={'ordering': ['-id'], 'permissions': [('export_contact', 'Can export contacts to a file')]},
         ),

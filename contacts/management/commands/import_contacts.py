@@ -8,7 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db.models import Q
 
 from contacts.imports import engine, runs
-from contacts.imports.outcomes import COUNTS
+from contacts.imports.outcomes import COUNTS, describe
 from contacts.models import ImportRun
 from integrations.exceptions import KeepsyncError
 from integrations.jobs import wake_planned
@@ -120,9 +120,7 @@ class Command(KeepsyncCommand):
             f"{run.refused:,} refused, {run.erased:,} of people who were erased; {run.for_review:,} for review."
         )
         for row in run.rows.filter(outcome="refused")[:10]:
-            self.say(
-                f"  {row.problem}" if run.source == ImportRun.Source.CSV else f"  {row.external_id}: {row.problem}"
-            )
+            self.say(f"  {describe(row)}")
         if run.refused > 10:
             self.say("  … The import's page in the admin has all of them, also as a file.")
 

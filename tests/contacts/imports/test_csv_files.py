@@ -116,7 +116,7 @@ def test_rows_are_numbered_by_their_first_line_and_empty_ones_left_out() -> None
 def test_a_line_with_other_columns_than_the_header_is_refused(line: str, count: int) -> None:
     [row] = read_rows(f"email,name\n{line}")
     assert row.told is None
-    assert row.problem == f"line 2: there are {count} columns instead of 2."
+    assert row.problem == f"there are {count} columns instead of 2."
 
 
 # --- Cells ------------------------------------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ def test_a_number_without_a_country_code_is_dialled_in_the_row_s_country() -> No
 def test_a_cell_that_is_wrong_refuses_its_row_and_names_line_and_column(column: str, cell: str, problem: str) -> None:
     row = read_one(**{"marketing_email": "yes", column: cell})
     assert row.told is None
-    assert (row.field, row.problem) == (column, f"line 2, column {column}: {problem}")
+    assert (row.number, row.field, row.problem) == (2, column, problem)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_a_cell_that_is_wrong_refuses_its_row_and_names_line_and_column(column: 
     ],
 )
 def test_a_row_that_would_find_nobody_again_is_refused(cells: dict[str, str]) -> None:
-    assert read_one(**{"email": "", **cells}).problem.startswith("line 2: nothing says who this is")
+    assert read_one(**{"email": "", **cells}).problem.startswith("nothing says who this is")
 
 
 def test_name_and_company_say_who_somebody_is() -> None:

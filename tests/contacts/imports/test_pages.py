@@ -72,7 +72,7 @@ def test_a_file_is_tried_dry_and_then_imported_for_real(admin_client: Client) ->
     assert (dry.is_dry_run, dry.default_region, str(dry.user)) == (True, "FR", "admin")
     jobs.import_slice(str(dry.pk))
     page = get_page(admin_client, page_address(dry))
-    for shown in ("Dry run, nothing is changed: 2 rows read", "Would be created", "line 3, column email", "Shoe size"):
+    for shown in ("Dry run, nothing is changed: 2 rows read", "Would be created", "is no e-mail address.", "Shoe size"):
         assert shown in page
 
     asked = get_page(admin_client, page_address(dry, "import_for_real"))
@@ -283,7 +283,11 @@ def test_refused_records_of_a_crm_are_named_by_their_id(
     run = work_off(runs.start_crm(hubspot, is_dry_run=False))
     assert "r7" in get_page(admin_client, page_address(run))
     [told] = read_csv(admin_client.get(page_address(run, "refused")))
-    assert (told["external_id"], told["problem"], told["email"]) == ("r7", "is bad.", "zoe at x")
+    assert (told["external_id"], told["problem"], told["email"]) == (
+        "r7",
+        "record r7, field email: is bad.",
+        "zoe at x",
+    )
 
 
 # --- Export -----------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from contacts.consent import ConsentSource, Said, record_consents
 from contacts.imports import csv_rows, engine, runs
 from contacts.imports.csv_files import FileError
 from contacts.imports.exports import export_contacts
+from contacts.imports.outcomes import describe
 from contacts.models import Consent, Contact, ContactLink, Identifier, ImportRow, ImportRun
 from contacts.upserts import upsert_contact
 from integrations.exceptions import StateError
@@ -142,7 +143,7 @@ def test_a_file_makes_contacts_and_names_what_is_wrong(calendar_live: Connection
     )
 
     assert counts(run) == {"read": 3, "created": 1, "matched": 1, "for_review": 0, "refused": 1, "erased": 0}
-    assert [row.problem for row in run.rows.all()] == ["line 3, column email: is no e-mail address."]
+    assert [describe(row) for row in run.rows.all()] == ["line 3, column email: is no e-mail address."]
     [contact] = Contact.objects.all()
     assert (contact.lead_source, contact.full_name) == ("import", "Zoe Okafor")
     assert (run.content, run.file_name, run.total) == (None, "contacts.csv", 3)
