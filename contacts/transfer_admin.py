@@ -36,8 +36,9 @@ ABOUT_EXPORT = (
 ABOUT_IMPORT = (
     "The first line names the columns, in any order and case: "
     f"{', '.join(IDENTIFYING)}, other_emails, other_phones, company, country, timezone, notes, lead_source, "
-    "lead_score, lead_status, owner, marketing_email (yes or no) with marketing_email_at and marketing_email_wording, updated_at. "
-    "Each row is brought to the contact that it matches, or makes a new one. Columns of other names are ignored."
+    "lead_score, lead_status, owner, marketing_email (yes or no) with marketing_email_at and "
+    "marketing_email_wording, updated_at. Each row is brought to the contact that it matches, or makes a new one. "
+    "Columns of other names are ignored."
 )
 
 
