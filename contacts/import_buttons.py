@@ -122,8 +122,8 @@ def explain_real(run: ImportRun) -> str:
 def explain_crm(connection: Connection) -> str:
     return (
         f"Keepsync reads all contacts of {name_provider(connection.provider)} as {connection}, page by page, and "
-        "brings each to the contact that it matches here, or makes a new one. Newer values win; who may be somebody "
-        "else is put up for review. Nothing is changed over there."
+        "brings each to the contact that it matches here, or makes a new one. It fills in what is not known here, and "
+        "keeps what is; who may be somebody else is put up for review. Nothing is changed over there."
     )
 
 

@@ -37,8 +37,9 @@ ABOUT_IMPORT = (
     "The first line names the columns, in any order and case: "
     f"{', '.join(IDENTIFYING)}, other_emails, other_phones, company, country, timezone, notes, lead_source, "
     "lead_score, lead_status, owner, marketing_email (yes or no) with marketing_email_at and "
-    "marketing_email_wording, updated_at. Each row is brought to the contact that it matches, or makes a new one. "
-    "Columns of other names are ignored."
+    "marketing_email_wording, updated_at. Each row is brought to the contact that it matches, and fills in what is not "
+    "known of it, or makes a new one. A row with the id of an exported contact changes that contact, unless it has "
+    "changed here since the row's updated_at. Columns of other names are ignored."
 )
 
 

@@ -83,6 +83,7 @@ class CrmSource(RowSource):
                 seen_at=found.changed_at,
                 reference=f"{self.connection.provider}/{found.external_id}",
                 met_at=found.created_at,
+                is_modest=True,
             ),
             self.read_details(ours),
             tuple(Answer(read_said(consent)) for consent in found.consents),

@@ -64,6 +64,8 @@ class LineReader:
                 default_region=self.default_region,
                 seen_at=seen_at,
                 reference=f"import/{self.run_id}/{number:09d}",
+                # Who names an id edits that contact; all others only say what is not known yet.
+                is_modest=contact_id is None,
             ),
             self.read_details(known),
             tuple(self.list_answers(known, seen_at)),

@@ -15,7 +15,7 @@ from contacts.imports import csv_rows, engine, runs
 from contacts.imports.csv_files import FileError
 from contacts.imports.exports import export_contacts
 from contacts.imports.outcomes import describe
-from contacts.models import Consent, Contact, ContactLink, Identifier, ImportRow, ImportRun
+from contacts.models import Consent, Contact, ContactLink, Identifier, ImportRow, ImportRun, PoolMember
 from contacts.upserts import upsert_contact
 from integrations.exceptions import StateError
 from integrations.models import Connection, Effect, Pair
@@ -145,7 +145,7 @@ def test_a_file_makes_contacts_and_names_what_is_wrong(calendar_live: Connection
     assert counts(run) == {"read": 3, "created": 1, "matched": 1, "for_review": 0, "refused": 1, "erased": 0}
     assert [describe(row) for row in run.rows.all()] == ["line 3, column email: is no e-mail address."]
     [contact] = Contact.objects.all()
-    assert (contact.lead_source, contact.full_name) == ("import", "Zoe Okafor")
+    assert (contact.lead_source, contact.full_name) == ("import", "Zoë Okafor")
     assert (run.content, run.file_name, run.total) == (None, "contacts.csv", 3)
 
 
@@ -177,11 +177,32 @@ def test_a_file_is_read_page_by_page_and_goes_on_in_its_middle(calendar_live: Co
 
 
 def test_an_older_file_does_not_change_what_is_known_since(calendar_live: Connection) -> None:
-    meet(calendar_live, 1, full_name="Zoë Blanc")
-    bring("email,name,company,updated_at\nperson.1@example.com,Zoë Okafor,Okafor,2026-11-01\n")
-    [contact] = Contact.objects.all()
+    zoe = meet(calendar_live, 1, full_name="Zoë Blanc")
+    bring(f"id,name,company,updated_at\n{zoe.pk},Zoë Okafor,Okafor,2026-11-01\n")
+    zoe.refresh_from_db()
 
-    assert (contact.full_name, contact.company) == ("Zoë Blanc", "Okafor")
+    assert (zoe.full_name, zoe.company) == ("Zoë Blanc", "Okafor")
+
+
+def test_a_row_with_an_id_edits_and_one_without_fills_in(calendar_live: Connection) -> None:
+    zoe, marc = meet(calendar_live, 1, full_name="Zoë"), meet(calendar_live, 2, full_name="Marc")
+    PoolMember.objects.create(user=User.objects.create(username="olga"))
+    run = bring(
+        "id,email,name,company\n"
+        f"{zoe.pk},new@example.com,Zoë Okafor,Okafor\n"
+        ",person.2@example.com,Marc Dubois,Dubois\n"
+        f"{marc.pk!s:.8},person.3@example.com,Eve,\n"
+    )
+    zoe.refresh_from_db()
+    marc.refresh_from_db()
+
+    assert (run.created, run.matched) == (1, 2)
+    assert (zoe.full_name, zoe.company) == ("Zoë Okafor", "Okafor")
+    assert (marc.full_name, marc.company) == ("Marc", "Dubois")
+    held = Identifier.objects.filter(contact=zoe, kind="email").values_list("matched_by", flat=True)
+    assert list(held) == ["new", "id"]
+    # Nobody's turn in the pool is taken.
+    assert not Contact.objects.filter(owner__isnull=False).exists()
 
 
 def test_what_a_file_changes_goes_where_the_contact_is_already(calendar_live: Connection) -> None:
@@ -192,7 +213,7 @@ def test_what_a_file_changes_goes_where_the_contact_is_already(calendar_live: Co
     for number, contact in enumerate((changed, same)):
         ContactLink.objects.create(contact=contact, connection=crm, external_id=str(number))
     ContactLink.objects.create(contact=changed, connection=other, external_id="1")
-    bring("email,name\nperson.1@example.com,Zoë Okafor\nperson.2@example.com,Marc\nperson.3@example.com,New\n")
+    bring("email,company\nperson.1@example.com,Okafor\nperson.2@example.com,\nperson.3@example.com,New\n")
 
     assert [(each.connection, each.subject) for each in Effect.objects.all()] == [(crm, f"contact:{changed.pk}")]
 
