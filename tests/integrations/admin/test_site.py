@@ -26,6 +26,7 @@ LISTS = [
     "/admin/contacts/contact/",
     "/admin/contacts/candidatepair/",
     "/admin/contacts/merge/",
+    "/admin/contacts/importrun/",
     "/admin/contacts/scorerule/",
     "/admin/contacts/poolmember/",
     "/admin/bookings/meeting/",

@@ -25,6 +25,7 @@ K1, K2, K3 = ({name: os.urandom(32)} for name in ("k1", "k2", "k3"))
 NOT_ENCRYPTED = {
     ("contacts_contact", "name_company"),
     ("contacts_identifier", "index"),
+    ("contacts_importseen", "index"),
     ("integrations_authorisation", "session_digest"),
     ("integrations_authorisation", "state_digest"),
     ("integrations_delivery", "body_digest"),
