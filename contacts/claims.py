@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from uuid import UUID
 
 from contacts.models import Identifier
 from contacts.normalisation import (
@@ -39,6 +40,8 @@ class Person:
     external_id: str = ""
     more_emails: tuple[str, ...] = ()
     more_phones: tuple[str, ...] = ()
+    # The contact's id here, where a file that was exported names it: that is nobody new.
+    contact_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,11 +53,20 @@ class Search:
     doubts: list[str] = field(default_factory=list)
 
     def run(self) -> Found:
-        for look in (self.by_record, self.by_attendee, self.by_email, self.by_phone, self.by_name_and_company):
+        known = (self.by_id, self.by_record, self.by_attendee)
+        for look in (*known, self.by_email, self.by_phone, self.by_name_and_company):
             if found := look():
                 return replace(found, shared=self.shared, freed=self.freed)
         because = "; ".join([*self.doubts, "nobody here has what identifies this person"])
         return Found(By.NEW, because, pairs=self.pairs, shared=self.shared, freed=self.freed)
+
+    def by_id(self) -> Found | None:
+        """A row that was exported from here says whose it is."""
+        known = Contact.objects.filter(pk=self.person.contact_id).first() if self.person.contact_id else None
+        if known is None:
+            return None
+        contact = Contact.objects.get(pk=find_living(known.pk))
+        return Found(By.ID, "the row has its id", contact, is_erased=is_erased(contact))
 
     def by_record(self) -> Found | None:
         link = find_link(self.person, self.source)

@@ -82,7 +82,7 @@ def upsert_once(person: Person, claims: Claims, source: Source) -> Upserted:
     before = read_state(contact)
     apply_fields(contact, person, source)
     contact.lead_score = max(contact.lead_score, person.lead_score)
-    if not source.is_modest:
+    if not (source.is_modest or person.contact_id):
         contact.owner = contact.owner or take_turn(timezone.now())
     timely = [claim for claim in claims if is_timely(contact, claim, source)]
     holdings.load_own(contact)
