@@ -19,7 +19,7 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from integrations.events import Origin, Outcome, dispatch
-from integrations.exceptions import LeaseLostError, StateError
+from integrations.exceptions import ErasedError, LeaseLostError, StateError
 from integrations.failures import Failure, explain, fingerprint
 from integrations.models import Attempt, Connection, Delivery
 from integrations.models.deliveries import ERROR_LENGTH
@@ -38,6 +38,7 @@ SUBJECT_LOCK_TIMEOUT = "10s"
 # A job that was queued this long ago and is in the queue no more is lost.
 LOST_AFTER = timedelta(seconds=30)
 SWEEP_LIMIT = 1000
+ERASED = "Its payload was erased, with the data of a person: nothing is left to be worked on."
 
 
 # --- Processing -------------------------------------------------------------------------------------------------------
@@ -94,6 +95,8 @@ def claim(delivery_id: uuid.UUID) -> tuple[Delivery, Attempt] | None:
 
 def work(delivery: Delivery, attempt: Attempt) -> None:
     """Parse and dispatch in one transaction. One that lost a race with another delivery is run again at once."""
+    if delivery.erased_at:
+        raise ErasedError(ERASED)
     parsed = get_provider(delivery.connection.provider).parse(bytes(delivery.body))
     origin = Origin(delivery.connection_id, delivery.connection.slug, delivery.pk, delivery.connection.default_region)
 

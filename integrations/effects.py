@@ -282,6 +282,16 @@ def discard(effect: Effect, reason: str) -> None:
     close(effect, reason, allowed=DISCARDABLE, status=Status.DISCARDED)
 
 
+def close_all(chosen: QuerySet[Effect], reason: str) -> int:
+    """Close whatever of these has not happened yet, for good. What runs at this moment is left. Returns how many."""
+    now, closed = timezone.now(), 0
+    for allowed, status in ((SUPPRESSIBLE, Status.SUPPRESSED), (DISCARDABLE, Status.DISCARDED)):
+        closed += chosen.filter(status__in=allowed).update(
+            status=status, close_reason=reason, due_at=None, finished_at=now
+        )
+    return closed
+
+
 def close(effect: Effect, reason: str, *, allowed: Sequence[Status], status: Status) -> None:
     if not reason.strip():
         raise StateError("Say why: the reason is kept with the effect.")

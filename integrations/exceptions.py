@@ -15,6 +15,7 @@ KeepsyncError
 │       └── TokenOutageError    … because no token could be had from its authorisation server
 ├── PermanentError              the same try can only fail again
 │   ├── PayloadError            the message cannot be read
+│   ├── ErasedError             the message was erased, with the data of a person
 │   ├── SetupError              a person has to set something first
 │   ├── MissingError            the record is not there (404, 410)
 │   ├── ConflictError           the other side holds something that contradicts it (409, 412)
@@ -120,6 +121,10 @@ class PayloadError(PermanentError):
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field} {problem}")
         self.field = field
+
+
+class ErasedError(PermanentError):
+    pass
 
 
 class SetupError(PermanentError):

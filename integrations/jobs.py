@@ -17,6 +17,7 @@ from integrations.exceptions import KeepsyncError
 from integrations.holds import start_afresh
 from integrations.models import Connection, Delivery, Effect, Heartbeat
 from integrations.operations import alert_rules, alerts  # noqa: F401  (the rules register themselves)
+from integrations.privacy import payload_erasure
 from integrations.queue import DRAIN_CONNECTION, POLL_CONNECTION, PROCESS_DELIVERY, REFRESH_TOKEN, enqueue, enqueue_each
 
 logger = logging.getLogger(__name__)
@@ -137,10 +138,14 @@ def change_status(connection: Connection, status: Connection.Status) -> list[UUI
 
 
 def sweep() -> None:
-    """Each minute, by schedule: give forgotten deliveries and effects a job again, and say that the schedule lives."""
+    """Each minute, by schedule: give forgotten deliveries and effects a job again, and say that the schedule lives.
+
+    What waited to be emptied, and has been worked on, is.
+    """
     beat()
     for connection_id in drains.find_idle(timezone.now()):
         wake(connection_id)
+    payload_erasure.erase_due()
     forgotten = deliveries.find_forgotten(timezone.now())
     if forgotten:
         queue_deliveries(forgotten)

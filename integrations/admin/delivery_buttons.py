@@ -63,6 +63,8 @@ BUTTONS = [
         explain=lambda row: (
             "The delivery is worked on again, with a new retry schedule. "
             "What it did already is not done twice; earlier attempts stay on record."
+            if not row.erased_at
+            else "Its payload was erased, with the data of a person: the try will say so, and change nothing."
         ),
         fits=deliveries.may_replay,
         run=replay_one,
@@ -100,6 +102,7 @@ BUTTONS = [
         label="Reveal payload",
         icon="visibility",
         permission=REVEAL,
+        fits=lambda row: not row.erased_at,
         explain=lambda row: (
             "The payload is shown once in clear, with the names, addresses and numbers of people in it. "
             "That you have looked is written down in the delivery's history."

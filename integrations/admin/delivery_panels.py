@@ -3,7 +3,7 @@
 from django.http import HttpRequest
 
 from integrations.admin.effect_panels import list_effects
-from integrations.admin.formats import format_json
+from integrations.admin.formats import format_json, format_utc
 from integrations.admin.panels import Panel, panel_on
 from integrations.exceptions import KeepsyncError, MalformedError
 from integrations.models import Delivery, Effect
@@ -20,10 +20,13 @@ def show_effects(request: HttpRequest, delivery: Delivery) -> Panel:
 
 @panel_on(Delivery)
 def show_payload(request: HttpRequest, delivery: Delivery) -> Panel:
-    return Panel("Payload, redacted", text=print_redacted(delivery))
+    waits = "It tells of a person who was erased: it is emptied once it has been worked on."
+    return Panel("Payload, redacted", text=print_redacted(delivery), note=waits if delivery.erasing_since else "")
 
 
 def print_redacted(delivery: Delivery) -> str:
+    if delivery.erased_at:
+        return f"It was erased on {format_utc(delivery.erased_at)}, with the data of a person. A repeat is still known."
     try:
         visible_keys = get_provider(delivery.connection.provider).visible_keys
         return format_json(redact(parse_json(bytes(delivery.body)), visible_keys))

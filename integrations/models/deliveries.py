@@ -53,6 +53,10 @@ class Delivery(models.Model):
     body = EncryptedBinaryField()
     headers = EncryptedJSONField(default=dict)
     body_digest = models.BinaryField(max_length=32)
+    # Since when it is to be emptied, because a person whom it tells of is erased; and when its body and headers were.
+    # The digest stays, so that a repeat is still known as one. See integrations/privacy/payload_erasure.py.
+    erasing_since = models.DateTimeField(null=True, blank=True, editable=False)
+    erased_at = models.DateTimeField(null=True, blank=True, editable=False)
     received_at = models.DateTimeField()
     # When its job was last put into the queue, when the next try is due, and until when a process has claimed it.
     queued_at = models.DateTimeField(null=True)
@@ -78,6 +82,9 @@ class Delivery(models.Model):
             models.Index(fields=["status", "id"], condition=~Q(status="processed"), name="delivery_unprocessed"),
             models.Index(fields=["subject", "id"], condition=~Q(subject=""), name="delivery_subject"),
             models.Index(fields=["fingerprint", "id"], condition=Q(status="dead"), name="delivery_dead"),
+            models.Index(fields=["id"], condition=Q(erasing_since__isnull=False), name="delivery_erasing"),
+            # What no subject leads to.
+            models.Index(fields=["id"], condition=Q(subject="") | Q(event_type="batch"), name="delivery_unnamed"),
         ]
 
     def __str__(self) -> str:
