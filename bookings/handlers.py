@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from bookings import merging, sync  # noqa: F401
+from bookings import meeting_section, merging, sync  # noqa: F401
 from bookings.flows import checkout, lead_capture, online_meeting
 from bookings.models import Invitation, Meeting, MeetingLink
 from bookings.payments import Told, lock_payments, settle

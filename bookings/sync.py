@@ -81,7 +81,9 @@ class Batch:
         links = MeetingLink.objects.filter(connection=connection, meeting__in=self.meetings.values())
         self.links = {link.meeting_id: link for link in links}
         people = ContactLink.objects.filter(
-            connection=connection, contact__attendances__meeting__in=self.meetings.values()
+            connection=connection,
+            contact__attendances__meeting__in=self.meetings.values(),
+            contact__erased_at=None,
         )
         self.contact_ids = dict(people.values_list("contact_id", "external_id"))
 

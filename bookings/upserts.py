@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from bookings.erasure import forget_again
 from bookings.models import Attendance, Calendar, Meeting
 from bookings.payments import CALENDAR_LIVE, Told, settle
 from bookings.timezones import FIRST_YEAR, LAST_YEAR, validate_rule, zone
@@ -39,8 +40,9 @@ def upsert_meeting(booking: Booking, origin: Origin) -> Meeting | None:
         setattr(meeting, field, value)
     meeting.calendar = upsert_calendar(booking, origin)
     meeting.save()
-    sync_attendees(meeting, booking, origin)
+    erased = sync_attendees(meeting, booking, origin)
     settle_payment(meeting, booking)
+    forget_again(meeting, erased)
     return meeting
 
 
@@ -140,8 +142,8 @@ def is_calendar_known_since(calendar: Calendar, instant: datetime) -> bool:
     return calendar.seen_at >= instant or newer.exists()
 
 
-def sync_attendees(meeting: Meeting, booking: Booking, origin: Origin) -> None:
-    """Add, change and remove attendances."""
+def sync_attendees(meeting: Meeting, booking: Booking, origin: Origin) -> list[BookedAttendee]:
+    """Add, change and remove attendances. Returns those who were erased, and whom this state does not bring back."""
     known = {attendance.attendee_id: attendance for attendance in meeting.attendances.all()}
     people = score_people(booking)
     contacts = upsert_contacts(people, read_source(booking, origin))
@@ -151,6 +153,8 @@ def sync_attendees(meeting: Meeting, booking: Booking, origin: Origin) -> None:
         record_consents(contact, read_consents(attendee, booking), read_consent_source(attendee, origin))
     for removed in known.values():
         removed.delete()
+    each = zip(booking.attendees, contacts, strict=True)
+    return [attendee for attendee, contact in each if contact.erased_at]
 
 
 def read_consents(attendee: BookedAttendee, booking: Booking) -> list[Said]:
@@ -208,13 +212,14 @@ def read_source(booking: Booking, origin: Origin) -> Source:
 
 
 def save_attendance(attendance: Attendance, attendee: BookedAttendee, contact: Contact, lead_score: int) -> None:
+    """Of somebody who was erased, the place only."""
     values = {
         "contact_id": contact.pk,
         "attendee_id": attendee.id,
-        "email": read_email(attendee),
-        "full_name": attendee.full_name,
+        "email": "" if contact.erased_at else read_email(attendee),
+        "full_name": "" if contact.erased_at else attendee.full_name,
         "response": attendee.response,
-        "lead_score": lead_score,
+        "lead_score": 0 if contact.erased_at else lead_score,
     }
     if attendance.pk and all(getattr(attendance, field) == value for field, value in values.items()):
         return

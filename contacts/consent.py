@@ -10,6 +10,8 @@ from integrations.models.provenance import create_recorded, current_delivery
 
 # What somebody has booked may be written about. For all else they must have said yes.
 ALWAYS_ALLOWED = frozenset({Consent.Purpose.TRANSACTIONAL})
+# Of a yes and a no of the same moment, the no.
+LATEST_FIRST = ("-given_at", "is_given", "-id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +39,12 @@ class ConsentSource:
 
 
 def record_consents(contact: Contact, consents: Iterable[Said], source: ConsentSource) -> list[Consent]:
-    """Keep what the contact said. What is known already is left out; returns what is new.
+    """Keep what the contact said, and return what of it is new. Of somebody who was erased nothing is kept.
 
     Runs in the caller's transaction, in which the contact is locked.
     """
     said = list(consents)
-    if not said:
+    if not said or contact.erased_at:
         return []
     known = {read_answer(row) for row in Consent.objects.filter(contact=contact, source=source.name)}
     new = [
@@ -68,9 +70,20 @@ def read_answer(said: Said | Consent) -> tuple[str, str, bool, datetime]:
 
 
 def may_contact(contact: Contact, purpose: Consent.Purpose, channel: Consent.Channel) -> bool:
-    """Whether the contact may be written to for this purpose by this channel: the latest word counts."""
+    """Whether the contact may be written to for this purpose by this channel: the latest word counts.
+
+    Nobody writes to somebody who was erased.
+    """
+    if contact.erased_at:
+        return False
     if purpose in ALWAYS_ALLOWED:
         return True
     said = Consent.objects.filter(contact=contact, purpose=purpose, channel=channel)
-    latest = said.order_by("-given_at", "is_given", "-id").first()
+    latest = said.order_by(*LATEST_FIRST).first()
     return latest is not None and latest.is_given
+
+
+def list_latest(contact: Contact) -> list[Consent]:
+    """The word that counts, for each purpose and channel of which something was said."""
+    said = Consent.objects.filter(contact=contact)
+    return list(said.order_by("purpose", "channel", *LATEST_FIRST).distinct("purpose", "channel"))

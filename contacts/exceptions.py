@@ -1,10 +1,11 @@
 """Errors of contacts. The message says what can be done instead.
 
 StateError                      an operator's action does not fit the row's state
-├── MergeError                  these two contacts cannot be made one
+├── MergeError                  these two contacts cannot be made one, or two again
 │   ├── SameContactError        … because they are one
 │   ├── AliasError              … because one of them was merged already
-│   └── UndoneError             this merge cannot be undone, because it was
+│   ├── UndoneError             this merge cannot be undone, because it was
+│   └── ForgottenError          … or they cannot be merged, because one of the two was erased
 └── ReviewError                 this pair cannot be decided so
     ├── DecidedError            … because it is not open any more
     ├── ClaimedError            … because somebody else is looking at it
@@ -27,6 +28,10 @@ class AliasError(MergeError):
 
 
 class UndoneError(MergeError):
+    pass
+
+
+class ForgottenError(MergeError):
     pass
 
 

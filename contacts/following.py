@@ -21,7 +21,8 @@ def follow_merge(connection_id: int, survivor_id: str, merged_ids: Iterable[str]
             continue
         merged, survivor = find_link(connection_id, merged_id), find_link(connection_id, survivor_id)
         if merged and survivor and merged.merged_at is None:
-            unite(survivor, merged)
+            follow = leave_to_other if is_erased(survivor) or is_erased(merged) else unite
+            follow(survivor, merged)
         elif merged and merged.merged_at is None:
             merged.external_id = survivor_id
             links.forget_pushed(merged)
@@ -29,6 +30,21 @@ def follow_merge(connection_id: int, survivor_id: str, merged_ids: Iterable[str]
 
 def find_link(connection_id: int, external_id: str) -> ContactLink | None:
     return ContactLink.objects.filter(connection=connection_id, external_id=external_id).first()
+
+
+def is_erased(link: ContactLink) -> bool:
+    return Contact.objects.filter(pk=link.contact_id, erased_at__isnull=False).exists()
+
+
+def leave_to_other(survivor: ContactLink, merged: ContactLink) -> None:
+    """Where one of two records was of somebody who was erased, what is left is the other's."""
+    if not is_erased(merged):
+        survivor_id = survivor.external_id
+        survivor.delete()
+        merged.external_id = survivor_id
+        links.forget_pushed(merged)
+    elif not is_erased(survivor):
+        merged.delete()
 
 
 def unite(survivor: ContactLink, merged: ContactLink) -> None:

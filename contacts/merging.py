@@ -22,7 +22,7 @@ from contacts.aliases import lock_contacts, lock_forest
 from contacts.detection.changes import note_changes
 from contacts.detection.clusters import regroup
 from contacts.detection.locks import lock_pairs
-from contacts.exceptions import AliasError, SameContactError
+from contacts.exceptions import AliasError, ForgottenError, SameContactError
 from contacts.links import move_links
 from contacts.merged_fields import apply_choices, read_state, read_values
 from contacts.models import CandidatePair, Contact, ContactLink, Merge
@@ -139,5 +139,7 @@ def check(winner: Contact, loser: Contact) -> None:
     if winner.pk == loser.pk:
         raise SameContactError("This is one contact: choose two.")
     for contact in (winner, loser):
+        if contact.erased_at:
+            raise ForgottenError(f"Contact {contact.pk} was erased: there is nothing to merge.")
         if contact.merged_into_id:
             raise AliasError(f"Contact {contact.pk} was merged already: choose the one that it went into.")

@@ -32,7 +32,7 @@ def plan_contacts(contacts: QuerySet[Contact], crms: Sequence[Connection]) -> No
         is_there = ContactLink.objects.filter(
             contact=OuterRef("pk"), connection=crm, pushed_at__gte=OuterRef("updated_at")
         )
-        for key in contacts.filter(~Exists(is_there)).order_by("pk").values_list("pk", flat=True):
+        for key in contacts.filter(~Exists(is_there), erased_at=None).order_by("pk").values_list("pk", flat=True):
             plan(UPSERT, connection_id=crm.pk, subject=f"contact:{key}")
 
 
@@ -66,6 +66,8 @@ class Batch:
         contact = self.contacts.get(task.subject_id)
         if contact is None or contact.merged_into_id:
             return Skipped("The contact is not there any more, or was merged into another.")
+        if contact.erased_at:
+            return Skipped("The person was erased.")
         link = self.links.get(contact.pk)
         values = mappings.map_values(self.mapping, read_values(contact, self.owners.find(contact.owner)))
         if link and link.pushed_hash == mappings.hash_values(values):

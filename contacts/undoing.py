@@ -19,7 +19,7 @@ from contacts.aliases import list_family, list_path, lock_contacts, lock_forest
 from contacts.detection.changes import note_changes
 from contacts.detection.clusters import regroup
 from contacts.detection.locks import lock_pairs
-from contacts.exceptions import UndoneError
+from contacts.exceptions import ForgottenError, UndoneError
 from contacts.merged_fields import Layers, give_back_told
 from contacts.models import Contact, Merge
 from contacts.pair_moves import reopen_pairs
@@ -47,13 +47,15 @@ class UndoReport:
 
 @transaction.atomic
 def undo(merge: Merge, *, user: AbstractBaseUser | None = None) -> UndoReport:
-    """Restore both contacts. Raises UndoneError where that has been done."""
+    """Restore both contacts. Raises UndoneError where that has been done, ForgottenError where they were erased."""
     lock_forest()
     merge = Merge.objects.get(pk=merge.pk)
     if merge.undone_at:
         raise UndoneError("This merge was undone before.")
     path = list_path(merge.winner_id)
     contacts = lock_contacts({merge.loser_id, *path})
+    if any(contact.erased_at for contact in contacts.values()):
+        raise ForgottenError("The person was erased: nothing is left that could be taken apart.")
     loser, root = contacts[merge.loser_id], contacts[path[-1]]
     family = list_family(loser.pk)
     attendees = list_attendees(family)

@@ -5,8 +5,10 @@ import json
 import logging
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import quote
 
+from django.apps import apps
 from django.contrib.sessions.models import Session
 from django.db import connection
 from django_q.models import OrmQ
@@ -44,6 +46,20 @@ def read_database() -> dict[str, bytes]:
                 bytes(value) if isinstance(value, bytes | memoryview) else str(value).encode() for value in values
             )
     return found
+
+
+def read_decrypted() -> dict[str, str]:
+    """Table → every value of its rows as text, what is encrypted in clear."""
+    found = {}
+    for model in apps.get_models(include_auto_created=True):
+        fields = [field.attname for field in model._meta.concrete_fields]
+        rows = model._base_manager.all()
+        found[model._meta.db_table] = "\n".join(show(getattr(row, field)) for row in rows for field in fields)
+    return found
+
+
+def show(value: Any) -> str:
+    return bytes(value).decode("utf-8", "replace") if isinstance(value, bytes | memoryview) else str(value)
 
 
 def read_packed() -> bytes:

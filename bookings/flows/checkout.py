@@ -59,6 +59,8 @@ def create_session(task: Task) -> Result:
     payer = meeting.attendances.order_by("id").first() if meeting else None
     if meeting is None or price is None or payer is None or meeting.status == Status.CANCELLED:
         return Skipped("The booking is not there any more, was cancelled, or costs nothing now.")
+    if not payer.email:
+        return Skipped("Nobody is left who could pay: the person was erased, or has no address.")
     check_capacity(meeting)
     checkout = stripe.create_checkout(
         task.account,

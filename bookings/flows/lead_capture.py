@@ -35,7 +35,8 @@ def send_message(task: Task) -> Result:
     meeting = Meeting.objects.filter(pk=task.subject_id).first()
     if meeting is None:
         return Skipped("The meeting is not there any more.")
-    attendances = list(meeting.attendances.select_related("contact").order_by("-lead_score", "id"))
+    known = meeting.attendances.filter(contact__erased_at=None)
+    attendances = list(known.select_related("contact").order_by("-lead_score", "id"))
     if not attendances:
         return Skipped("Nobody attends the meeting any more.")
     return Done(slack.post_message(task.account, write_message(meeting, attendances)))

@@ -4,6 +4,8 @@ Everything else is calendar.live's to send. The option `send_emails=0` of the ca
 """
 
 import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -16,6 +18,8 @@ from bookings.calendar_files import clean_line, make_calendar_file
 from bookings.flows.admission import list_attending, stands, wants_zoom
 from bookings.models import Attendance, Invitation, Meeting, Payment
 from bookings.timezones import zone
+from contacts.consent import ALWAYS_ALLOWED, may_contact
+from contacts.models import Consent, Contact
 from integrations.effects import Done, Result, Skipped, Task, carries_out, plan
 from integrations.models import Connection, Effect
 from integrations.providers.email import client as email
@@ -26,9 +30,27 @@ type Person = Invitation | Attendance
 
 CONFIRMATION, CANCELLATION, PAYMENT_LINK = "email.confirmation", "email.cancellation", "email.payment_link"
 Status = Effect.Status
+Purpose = Consent.Purpose
 # Why a letter was left out that is wanted after all if the booking turns once more.
 CAME_TOO_LATE = "The booking was cancelled before the confirmation went out."
 STANDS_AGAIN = "The booking stands."
+NOBODY = "There is nobody to write to: the person was erased, or has no address."
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What a kind of letter is made of, and what it is for: see contacts/consent.py for who may be written to."""
+
+    template: str
+    method: Method | None
+    purpose: Consent.Purpose
+
+
+LETTERS = {
+    CONFIRMATION: Letter("confirmation", "PUBLISH", Purpose.TRANSACTIONAL),
+    CANCELLATION: Letter("cancellation", "CANCEL", Purpose.TRANSACTIONAL),
+    PAYMENT_LINK: Letter("payment_link", None, Purpose.TRANSACTIONAL),
+}
 
 
 def find_mailer(meeting: Meeting) -> Connection | None:
@@ -97,8 +119,7 @@ def send_confirmation(task: Task) -> Result:
     url = find_url(meeting, invitation)
     if not task.key.endswith(digest(url)):
         return Skipped("There is a newer link, with a confirmation of its own.")
-    send(task, meeting, invitation, template="confirmation", method="PUBLISH", url=url)
-    return Done(record=lambda: note_confirmed(invitation))
+    return send(task, CONFIRMATION, meeting=meeting, to=invitation, url=url, record=lambda: note_confirmed(invitation))
 
 
 @carries_out(CANCELLATION, is_findable=False)
@@ -108,8 +129,8 @@ def send_cancellation(task: Task) -> Result:
         return Skipped("No confirmation was sent that could be taken back.")
     if is_coming(invitation) and stands(invitation.meeting):
         return Skipped(STANDS_AGAIN)
-    send(task, invitation.meeting, invitation, template="cancellation", method="CANCEL", url="")
-    return Done(record=lambda: note_cancelled(invitation))
+    meeting = invitation.meeting
+    return send(task, CANCELLATION, meeting=meeting, to=invitation, record=lambda: note_cancelled(invitation))
 
 
 @carries_out(PAYMENT_LINK, is_findable=False)
@@ -118,8 +139,7 @@ def send_payment_link(task: Task) -> Result:
     payer = payment.meeting.attendances.order_by("id").first() if payment and payment.meeting else None
     if payment is None or payment.meeting is None or payer is None or not is_payable(payment, payment.meeting):
         return Skipped("There is nothing to pay any more.")
-    send(task, payment.meeting, payer, template="payment_link", method=None, url=payment.url)
-    return Done()
+    return send(task, PAYMENT_LINK, meeting=payment.meeting, to=payer, url=payment.url)
 
 
 def find_invitation(task: Task) -> Invitation | None:
@@ -161,7 +181,19 @@ def note_cancelled(invitation: Invitation) -> None:
         plan_confirmation(latest.meeting, latest, turns=1)
 
 
-def send(task: Task, meeting: Meeting, to: Person, *, template: str, method: Method | None, url: str) -> None:
+def send(
+    task: Task,
+    kind: str,
+    *,
+    meeting: Meeting,
+    to: Person,
+    url: str = "",
+    record: Callable[[], None] = lambda: None,
+) -> Result:
+    """Send a letter, unless its reader may not be written to for what it is for."""
+    letter = LETTERS[kind]
+    if objection := find_objection(meeting, to, letter.purpose):
+        return Skipped(objection)
     context: dict[str, Any] = {
         "meeting": meeting,
         "name": to.full_name,
@@ -169,6 +201,7 @@ def send(task: Task, meeting: Meeting, to: Person, *, template: str, method: Met
         "start": read_wall_clock(meeting.start, meeting.timezone),
         "end": read_wall_clock(meeting.end, meeting.timezone),
     }
+    template, method = letter.template, letter.method
     email.send_message(
         task.account,
         email.Message(
@@ -180,6 +213,17 @@ def send(task: Task, meeting: Meeting, to: Person, *, template: str, method: Met
             attachments=(attach_calendar_file(meeting, to, method=method, url=url),) if method else (),
         ),
     )
+    return Done(record=record)
+
+
+def find_objection(meeting: Meeting, to: Person, purpose: Consent.Purpose) -> str:
+    """Why this person may not be written to; empty where nothing is against it."""
+    contact = Contact.objects.filter(attendances__meeting=meeting, attendances__attendee_id=to.attendee_id).first()
+    if not to.email or (contact and contact.erased_at):
+        return NOBODY
+    # Who was taken off the booking is no contact of it any more, and has agreed to nothing.
+    is_allowed = may_contact(contact, purpose, Consent.Channel.EMAIL) if contact else purpose in ALWAYS_ALLOWED
+    return "" if is_allowed else f"The person has not agreed to be written to by e-mail: {purpose.label}."
 
 
 def read_wall_clock(instant: datetime, timezone_name: str) -> datetime:

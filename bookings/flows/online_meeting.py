@@ -193,6 +193,8 @@ def bring_registrant(task: Task) -> Result:
     link = find_link(invitation.meeting) if invitation else None
     if invitation is None or link is None or link.is_gone:
         return Skipped("There is no online meeting any more.")
+    if not invitation.email:
+        return Skipped("The person was erased: what Zoom has of them is deleted there.")
     meeting = invitation.meeting
     attendance = next((each for each in list_attending(meeting) if each.attendee_id == invitation.attendee_id), None)
     if attendance is None or not wants_zoom(meeting):
@@ -225,7 +227,9 @@ def register(task: Task, link: MeetingLink, invitation: Invitation) -> Done:
 
 def record_registrant(link: MeetingLink, invitation: Invitation, made: zoom.Registrant) -> None:
     meeting = Meeting.objects.select_for_update(no_key=True).get(pk=invitation.meeting_id)
-    invitation.registrant_id, invitation.join_url = made.registrant_id, made.join_url
+    invitation.refresh_from_db()
+    # Who was erased meanwhile has a place there, and no link here.
+    invitation.registrant_id, invitation.join_url = made.registrant_id, made.join_url if invitation.email else ""
     invitation.online_id = link.external_id
     invitation.save(update_fields=["registrant_id", "join_url", "online_id"])
     letters.plan_confirmation(meeting, invitation)

@@ -1,4 +1,4 @@
-"""The tables of people: contacts, what identifies them, duplicates, consents, imports, and rules for leads."""
+"""The tables of people: contacts, what identifies them, duplicates, consents, erasures, imports, rules for leads."""
 
 from contacts.models.consents import Consent
 from contacts.models.contacts import Contact, ContactLink, Identifier, Matched, merged_from
@@ -11,6 +11,7 @@ from contacts.models.detection import (
     DuplicateRun,
 )
 from contacts.models.duplicates import CandidatePair, Merge
+from contacts.models.erasures import Erasure
 from contacts.models.imports import ImportRow, ImportRun, ImportSeen
 from contacts.models.leads import Absence, PoolMember, ScoreRule
 
@@ -26,6 +27,7 @@ __all__ = [
     "ContactLink",
     "DuplicatePolicy",
     "DuplicateRun",
+    "Erasure",
     "Identifier",
     "ImportRow",
     "ImportRun",

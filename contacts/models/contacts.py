@@ -88,7 +88,7 @@ class Contact(models.Model):
 
     @show_unreadable()
     def __str__(self) -> str:
-        return self.full_name or f"Contact {self.pk}"
+        return "Erased person" if self.erased_at else self.full_name or f"Contact {self.pk}"
 
 
 class Identifier(Matched):

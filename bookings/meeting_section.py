@@ -1,0 +1,80 @@
+"""What bookings hold about a person: meetings attended, answers, invitations, payments."""
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from django.db.models import Q
+
+from bookings import erasure, personal_data
+from bookings.flows import checkout, lead_capture, letters
+from bookings.models import Attendance, Invitation, Meeting, MeetingLink
+from bookings.traces import Traces, find_deliveries, find_traces
+from contacts.contact_section import read_texts
+from contacts.dossiers import Deliveries, Dossier, Elsewhere, Family, Section, add_section
+from contacts.histories import count_history
+from contacts.marks import Marks
+
+# What tells others of the person: the rest of a meeting's effects is the meeting's own.
+TELLING = (letters.PAYMENT_LINK, lead_capture.MESSAGE, checkout.CREATE)
+
+
+def open_traces(dossier: Dossier) -> Traces:
+    return dossier.note("meetings", lambda: find_traces(dossier.family))
+
+
+@add_section
+class Meetings(Section):
+    def read_marks(self, family: Family) -> Marks:
+        traces = find_traces(family)
+        attendances = list(Attendance.objects.filter(pk__in=traces.attendances).select_related("meeting"))
+        rows = chain(attendances, Invitation.objects.filter(pk__in=traces.invitations))
+        ids: dict[int, set[str]] = {}
+        for attendance in attendances:
+            ids.setdefault(attendance.meeting.connection_id, set()).add(attendance.attendee_id)
+        return Marks(names=frozenset(read_texts(rows, "full_name")), ids=ids)
+
+    def lock(self, dossier: Dossier) -> None:
+        """As deliveries do: meetings first, in the order of their ids."""
+        meetings = Meeting.objects.select_for_update(no_key=True).filter(pk__in=open_traces(dossier).meetings)
+        list(meetings.order_by("pk").values_list("pk"))
+
+    def find_deliveries(self, dossier: Dossier) -> Deliveries:
+        return find_deliveries(open_traces(dossier))
+
+    def find_effects(self, dossier: Dossier) -> Q:
+        traces = open_traces(dossier)
+        invitations = Q(subject__in=[f"invitation:{key}" for key in traces.invitations])
+        return invitations | Q(subject__in=[f"meeting:{key}" for key in traces.alone], kind__in=TELLING)
+
+    def list_elsewhere(self, dossier: Dossier) -> Sequence[Elsewhere]:
+        """Bookings at the calendar, and what was made at CRMs and at Zoom for this person alone."""
+        traces = open_traces(dossier)
+        booked = Meeting.objects.filter(pk__in=traces.meetings).values_list("connection__slug", "external_id")
+        links = MeetingLink.objects.filter(is_gone=False)
+        made = links.filter(meeting__in=traces.alone).values_list("connection__slug", "external_id")
+        zoom = links.filter(connection__provider="zoom", meeting__invitations__in=traces.invitations)
+        registered = zoom.exclude(meeting__invitations__registrant_id="")
+        registrants = registered.values_list("connection__slug", "meeting__invitations__registrant_id")
+        return [
+            Elsewhere(slug, what, external_id)
+            for what, found in (("booking", booked), ("meeting", made), ("registrant", registrants))
+            for slug, external_id in found.order_by("pk")
+        ]
+
+    def count(self, dossier: Dossier) -> Mapping[str, int]:
+        traces = open_traces(dossier)
+        return {
+            "attendances": Attendance.objects.filter(pk__in=traces.attendances).count(),
+            "meetings of this person alone": len(traces.alone),
+            "meetings with others": len(traces.meetings - traces.alone),
+            "invitations": len(traces.invitations),
+            "history rows": count_history(Attendance, traces.attendances)
+            + count_history(Invitation, traces.invitations),
+        }
+
+    def erase(self, dossier: Dossier) -> None:
+        erasure.forget(open_traces(dossier), dossier.marks)
+
+    def export(self, dossier: Dossier) -> Mapping[str, Any]:
+        return personal_data.export(open_traces(dossier))

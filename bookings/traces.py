@@ -1,0 +1,105 @@
+"""Where a person has left traces in bookings: what they attend or attended, and what was made for that."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db.models import Q
+
+from bookings.models import Attendance, Invitation, Meeting, MeetingLink, Payment
+from contacts.dossiers import NOTHING, Deliveries, Family
+from contacts.histories import history_of, list_deliveries, list_held_ids
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """Ids. Nobody else attends the meetings of `alone`; of those of `booked` the person is the first attendee, who has
+    answered the form. `attendances` are also those that were removed since.
+    """
+
+    attendances: frozenset[int]
+    meetings: frozenset[UUID]
+    alone: frozenset[UUID]
+    booked: frozenset[UUID]
+    invitations: frozenset[UUID]
+
+
+def find_traces(family: Family) -> Traces:
+    attendances = frozenset(list_held_ids(Attendance, family))
+    attended = history_of(Attendance).filter(id__in=attendances).values_list("meeting_id", "attendee_id")
+    current = Attendance.objects.filter(contact__in=family).values_list("meeting_id", "attendee_id")
+    places = {*attended, *current}
+    meetings = frozenset(meeting_id for meeting_id, _ in places)
+    first, shared = find_others(meetings, family)
+    return Traces(
+        attendances=attendances,
+        meetings=meetings,
+        alone=meetings - shared,
+        booked=frozenset(key for key in meetings if first.get(key) in family),
+        invitations=frozenset(find_invitations(meetings, places)),
+    )
+
+
+def find_others(meetings: Collection[UUID], family: Family) -> tuple[dict[UUID, UUID], set[UUID]]:
+    """Each meeting's first attendee, as a contact; and the meetings that others attend."""
+    first: dict[UUID, UUID] = {}
+    shared: set[UUID] = set()
+    attending = Attendance.objects.filter(meeting__in=meetings).order_by("id")
+    for meeting_id, contact_id in attending.values_list("meeting", "contact"):
+        first.setdefault(meeting_id, contact_id)
+        if contact_id not in family:
+            shared.add(meeting_id)
+    return first, shared
+
+
+def find_invitations(meetings: Collection[UUID], places: Collection[tuple[UUID, str]]) -> list[UUID]:
+    rows = Invitation.objects.filter(meeting__in=meetings).values_list("pk", "meeting_id", "attendee_id")
+    return [key for key, *place in rows if tuple(place) in places]
+
+
+def find_payments(meetings: Collection[UUID]) -> Q:
+    """Those made for the meetings, and those whose sessions their bookings name."""
+    named = Meeting.objects.filter(pk__in=meetings).exclude(payment_session_id="").values("payment_session_id")
+    return Q(meeting__in=meetings) | Q(session_id__in=named)
+
+
+# --- Deliveries -------------------------------------------------------------------------------------------------------
+
+
+def find_deliveries(traces: Traces) -> Deliveries:
+    """What made a meeting of this person alone did bring the person; in the others' payloads one has to look."""
+    led = list_deliveries(Attendance, traces.attendances) | list_deliveries(Invitation, traces.invitations)
+    return Deliveries(
+        sure=Q(pk__in=led) | find_told_of(traces.alone), related=find_told_of(traces.meetings - traces.alone)
+    )
+
+
+def find_told_of(meetings: Collection[UUID]) -> Q:
+    """What calendar.live, Stripe and Zoom have told of these meetings."""
+    if not meetings:
+        return NOTHING
+    payments = Payment.objects.filter(find_payments(meetings))
+    links = history_of(MeetingLink).filter(meeting__in=meetings)
+    changed = list_deliveries(Meeting, meetings) | list_deliveries(Payment, payments.values("pk"))
+    return Q(pk__in=changed) | find_subjects(meetings) | Q(subject__in=[*name_payments(payments), *name_online(links)])
+
+
+def find_subjects(meetings: Collection[UUID]) -> Q:
+    found: dict[int, list[str]] = {}
+    rows = Meeting.objects.filter(pk__in=meetings).values_list("connection", "calendar_event_uid")
+    for connection_id, uid in rows:
+        found.setdefault(connection_id, []).append(uid)
+    told = NOTHING
+    for connection_id, uids in found.items():
+        told |= Q(connection=connection_id, subject__in=uids)
+    return told
+
+
+def name_payments(payments: Collection[Payment]) -> list[str]:
+    """As Stripe's envelopes name what they are about."""
+    return [f"payment:{name}" for row in payments for name in (row.session_id, row.payment_intent) if name]
+
+
+def name_online(links: Collection[MeetingLink]) -> list[str]:
+    """As Zoom's envelopes do; a CRM's record of the same number is nothing that Zoom tells of."""
+    return sorted({f"zoom:{link.external_id}" for link in links})
