@@ -141,7 +141,7 @@ class MeetingAdmin(ReadOnlyMixin, LongListMixin, HistoryAdmin, DetailAdmin):
 
     @admin.display(description="attendees")
     def attendees(self, meeting: Meeting) -> str:
-        names = [attendance.full_name or attendance.email for attendance in meeting.attendances.all()]
+        names = [str(attendance) for attendance in meeting.attendances.all()]
         more = [f"and {len(names) - 3} more"] if len(names) > 3 else []
         return format_html_join("", "<div>{}</div>", ((name,) for name in names[:3] + more)) or NOTHING
 

@@ -57,7 +57,7 @@ def show_invitations(request: HttpRequest, meeting: Meeting) -> Panel | None:
     """Of an online meeting that Keepsync made. Join links are only said to be set."""
     rows = [
         [
-            invitation.full_name or invitation.email,
+            str(invitation),
             invitation.registrant_id or NOTHING,
             "Is set" if invitation.join_url else "Is not set",
             show_instant(invitation.confirmed_at),

@@ -7,7 +7,7 @@ from django.db import models
 from simple_history.models import HistoricalRecords
 from uuid_utils.compat import uuid7
 
-from contacts.models import Contact, merged_from
+from contacts.models import ERASED, Contact, merged_from
 from integrations.models import Connection
 from integrations.models.provenance import record_changes
 from integrations.privacy.encryption import EncryptedJSONField, EncryptedTextField, show_unreadable
@@ -123,7 +123,7 @@ class Attendance(models.Model):
 
     @show_unreadable()
     def __str__(self) -> str:
-        return str(self.full_name or self.email)
+        return str(self.full_name or self.email or ERASED)
 
 
 class MeetingLink(models.Model):
@@ -174,7 +174,7 @@ class Invitation(models.Model):
 
     @show_unreadable()
     def __str__(self) -> str:
-        return str(self.full_name or self.email)
+        return str(self.full_name or self.email or ERASED)
 
 
 class Payment(models.Model):

@@ -59,6 +59,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             "items": [
                 link("Users", "badge", "auth.user"),
                 link("Groups", "groups", "auth.group"),
+                link("Erasures", "person_remove", "contacts.erasure"),
                 link("API tokens", "key", "authtoken.tokenproxy"),
                 link("Schedules", "schedule", "django_q.schedule"),
                 link("Failed jobs", "report", "django_q.failure"),

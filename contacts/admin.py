@@ -22,10 +22,12 @@ from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from contacts import detection_admin, import_admin, lead_admin, merge_admin, review_admin  # noqa: F401
 from contacts.aliases import find_living
+from contacts.consent_admin import RECORD_CONSENT
 from contacts.detection.changes import COMPARED, note_changes
 from contacts.identifiers import hold, list_values, normalise_typed_phone
 from contacts.models import Contact, ContactLink, Identifier, Matched
 from contacts.normalisation import normalise_email, split_words
+from contacts.privacy_admin import ERASE, EXPORT, ErasedFilter
 from contacts.sync import plan_contacts
 from contacts.transfer_admin import TransferMixin
 from contacts.upserts import FIELDS, index_names
@@ -89,7 +91,8 @@ class LeadSourceFilter(SeenFilter):
 class ContactAdmin(TransferMixin, LongListMixin, HistoryAdmin, DetailAdmin):
     form = ContactForm
     list_display = ("name", "company", "emails", "phones", "lead_state", "lead_source", "updated")
-    list_filter = (("lead_status", ChoicesDropdownFilter), LeadSourceFilter)
+    list_filter = (("lead_status", ChoicesDropdownFilter), LeadSourceFilter, ErasedFilter)
+    buttons = (RECORD_CONSENT, EXPORT, ERASE)
     ordering = ("-id",)
     search_fields = ("id",)
     search_help_text = "Beginning of a name, e-mail, or phone"
@@ -107,6 +110,10 @@ class ContactAdmin(TransferMixin, LongListMixin, HistoryAdmin, DetailAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Contact | None = None) -> bool:
+        """Nothing is written about somebody who was erased."""
+        return not (obj and obj.erased_at) and super().has_change_permission(request, obj)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Contact | None = None) -> Any:
         """Texts whose key is missing are not typed over: they are back with their key."""
@@ -156,7 +163,7 @@ class ContactAdmin(TransferMixin, LongListMixin, HistoryAdmin, DetailAdmin):
 
     @admin.display(description="name")
     def name(self, contact: Contact) -> str:
-        return contact.full_name or "(no name)"
+        return str(contact) if contact.erased_at else contact.full_name or "(no name)"
 
     @admin.display(description="e-mail")
     def emails(self, contact: Contact) -> str:
@@ -208,7 +215,7 @@ def show_identifiers(request: HttpRequest, contact: Contact) -> Panel:
         rows=[
             [
                 identifier.get_kind_display(),
-                identifier.value,
+                identifier.value or NOTHING,
                 identifier.connection or NOTHING,
                 describe_identifier(identifier),
                 describe_match(identifier),

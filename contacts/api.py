@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.db.models import Prefetch, Q
-from rest_framework import serializers
+from rest_framework import exceptions, serializers
 
 from contacts.aliases import find_living
 from contacts.identifiers import hold, list_values, normalise_typed_phone
@@ -43,8 +43,19 @@ class ContactSerializer(serializers.ModelSerializer[Contact]):
         return attendee_ids | {link.connection.slug: link.external_id for link in contact.links.all()}
 
 
+class ErasedError(exceptions.APIException):
+    """The answer for a person who was erased: whoever keeps a copy knows what to do with it."""
+
+    status_code = 410
+    default_code = "erased"
+    default_detail = "This person was erased here: erase what you have of them."
+
+
 class ContactViewSet(ReadViewSet):
-    """Contacts, newest first. A filter compares with what is stored in its normal form."""
+    """Contacts, newest first. A filter compares with what is stored in its normal form.
+
+    Those who were erased are in no list, and answer 410.
+    """
 
     serializer_class = ContactSerializer
     filters = ("email", "phone", "external_id")
@@ -55,6 +66,7 @@ class ContactViewSet(ReadViewSet):
         found = Contact.objects.select_related("owner").prefetch_related(*prefetched)
         if self.action != "list":
             return found
+        found = found.filter(erased_at=None)
         filters = self.read_filters()
         if "email" in filters:
             found = hold(found, Kind.EMAIL, normalise_email(filters["email"]))
@@ -63,6 +75,12 @@ class ContactViewSet(ReadViewSet):
         if "external_id" in filters:
             found = find_by_external_id(found, filters["external_id"])
         return found
+
+    def get_object(self) -> Any:
+        contact = super().get_object()
+        if contact.erased_at:
+            raise ErasedError
+        return contact
 
 
 def find_by_external_id(contacts: Any, external_id: str) -> Any:

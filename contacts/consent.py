@@ -10,8 +10,6 @@ from integrations.models.provenance import create_recorded, current_delivery
 
 # What somebody has booked may be written about. For all else they must have said yes.
 ALWAYS_ALLOWED = frozenset({Consent.Purpose.TRANSACTIONAL})
-# Of a yes and a no of the same moment, the no.
-LATEST_FIRST = ("-given_at", "is_given", "-id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +77,13 @@ def may_contact(contact: Contact, purpose: Consent.Purpose, channel: Consent.Cha
     if purpose in ALWAYS_ALLOWED:
         return True
     said = Consent.objects.filter(contact=contact, purpose=purpose, channel=channel)
-    latest = said.order_by(*LATEST_FIRST).first()
+    latest = said.order_by("-given_at", "is_given", "-id").first()
     return latest is not None and latest.is_given
 
 
-def list_latest(contact: Contact) -> list[Consent]:
-    """The word that counts, for each purpose and channel of which something was said."""
-    said = Consent.objects.filter(contact=contact)
-    return list(said.order_by("purpose", "channel", *LATEST_FIRST).distinct("purpose", "channel"))
+def find_latest(consents: Iterable[Consent]) -> list[Consent]:
+    """Of these, the word that counts for each purpose and channel."""
+    latest: dict[tuple[str, str], Consent] = {}
+    for consent in sorted(consents, key=lambda each: (each.given_at, not each.is_given, each.pk)):
+        latest[consent.purpose, consent.channel] = consent
+    return list(latest.values())

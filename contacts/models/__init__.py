@@ -1,7 +1,7 @@
 """The tables of people: contacts, what identifies them, duplicates, consents, erasures, imports, rules for leads."""
 
 from contacts.models.consents import Consent
-from contacts.models.contacts import Contact, ContactLink, Identifier, Matched, merged_from
+from contacts.models.contacts import ERASED, Contact, ContactLink, Identifier, Matched, merged_from
 from contacts.models.detection import (
     BlockingKeys,
     Census,
@@ -16,6 +16,7 @@ from contacts.models.imports import ImportRow, ImportRun, ImportSeen
 from contacts.models.leads import Absence, PoolMember, ScoreRule
 
 __all__ = [
+    "ERASED",
     "Absence",
     "BlockingKeys",
     "CandidatePair",

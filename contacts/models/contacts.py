@@ -27,6 +27,10 @@ def merged_from() -> "models.ForeignKey[Contact | None, Contact | None]":
     )
 
 
+# What is shown of a person who is forgotten.
+ERASED = "Erased person"
+
+
 class Matched(models.Model):
     """Base of what leads to a contact: how the person who brought it was matched, and the words for it."""
 
@@ -88,7 +92,7 @@ class Contact(models.Model):
 
     @show_unreadable()
     def __str__(self) -> str:
-        return "Erased person" if self.erased_at else self.full_name or f"Contact {self.pk}"
+        return ERASED if self.erased_at else self.full_name or f"Contact {self.pk}"
 
 
 class Identifier(Matched):
