@@ -84,5 +84,8 @@ def forget_again(meeting: Meeting, attendees: Iterable[BookedAttendee]) -> None:
 
 def read_marks(attendee: BookedAttendee) -> Marks:
     email, phone = normalise_email(attendee.email), normalise_phone(attendee.phone, attendee.country)
-    name = attendee.full_name.strip()
-    return Marks(*(frozenset({text} if text else ()) for text in (email, phone, name)))
+    return Marks(
+        emails=frozenset({email} if email else ()),
+        phones=frozenset({phone} if phone else ()),
+        names=frozenset({attendee.full_name.strip()} - {""}),
+    )

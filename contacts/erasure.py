@@ -81,7 +81,7 @@ def erase_now(contact: Contact, told: set[UUID], user: AbstractBaseUser | None) 
     dossier = lock_dossier(contact)
     payloads = told | find_sure_deliveries(dossier)
     made = Erasure(contact=dossier.contact, user_id=user.pk if user else None)
-    made.counts = dict(count_all(dossier, payloads))
+    made.counts = count_all(dossier, payloads)
     made.elsewhere = [asdict(each) for each in list_elsewhere(dossier)]
     effects.close_all(find_effects(dossier), CLOSED)
     for section in list_sections():
@@ -100,14 +100,14 @@ def lock_dossier(contact: Contact) -> Dossier:
     return compile_dossier(contact)
 
 
-def count_all(dossier: Dossier, payloads: set[UUID]) -> Mapping[str, int]:
+def count_all(dossier: Dossier, payloads: set[UUID]) -> dict[str, int]:
     counts: Counter[str] = Counter()
     for section in list_sections():
         counts.update(section.count(dossier))
     open_effects = Q(status__in=(*effects.SUPPRESSIBLE, *effects.DISCARDABLE))
     counts["effects that have not happened yet"] = find_effects(dossier).filter(open_effects).count()
     counts["payloads"] = Delivery.objects.filter(pk__in=payloads, erased_at=None).count()
-    return counts
+    return dict(counts)
 
 
 def list_elsewhere(dossier: Dossier) -> list[Elsewhere]:

@@ -17,12 +17,13 @@ def find_person(text: str) -> Contact:
     if "@" not in text:
         return find_by_id(text)
     held = hold(Contact.objects.filter(erased_at=None, merged_into=None), Identifier.Kind.EMAIL, normalise_email(text))
-    found = list(held.order_by("pk"))
+    found: list[Contact] = list(held.order_by("pk"))
     if len(found) > 1:
         raise UsageError(f"several use this address: name one by its id, {', '.join(str(each.pk) for each in found)}.")
     if not found:
         raise UsageError("nobody here has this address now.")
-    return found[0]
+    (contact,) = found
+    return contact
 
 
 def find_by_id(text: str) -> Contact:

@@ -14,15 +14,13 @@ WORD = "ERASE"
 
 class Command(KeepsyncCommand):
     help = (
-        "Forget a person for good: fields, identifiers, history, payloads, candidate pairs. An empty row stays, so that "
-        "an older message brings nobody back. Says what stays in other systems, to be deleted there."
+        "Forget a person for good: fields, identifiers, history, payloads, candidate pairs. An empty row stays, so "
+        "that an older message brings nobody back. Says what stays in other systems, to be deleted there."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument(
-            "person", metavar="ID|EMAIL", help="a contact's id, or an e-mail address that is held by one"
-        )
+        parser.add_argument("person", metavar="ID|EMAIL", help="a contact's id, or its e-mail address")
         parser.add_argument("--dry-run", action="store_true", help="only say what would be forgotten")
         parser.add_argument("--yes", action="store_true", help="do not ask")
 

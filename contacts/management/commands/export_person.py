@@ -17,9 +17,7 @@ class Command(KeepsyncCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument(
-            "person", metavar="ID|EMAIL", help="a contact's id, or an e-mail address that is held by one"
-        )
+        parser.add_argument("person", metavar="ID|EMAIL", help="a contact's id, or its e-mail address")
         parser.add_argument("--output", metavar="FILE", help="a new file, which only its owner may read")
 
     def run(self, options: dict[str, Any]) -> dict[str, Any]:

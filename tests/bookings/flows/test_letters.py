@@ -1,5 +1,6 @@
 """Letters: what stands in them, through which connection they go, and who gets none."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,17 +8,22 @@ from django.core import mail
 from django.utils import timezone
 
 from bookings.flows import letters
-from bookings.models import Invitation, Payment, Price
+from bookings.models import Invitation, Meeting, Payment, Price
+from contacts.erasure import erase
+from contacts.models import Consent, Contact
 from integrations import effects
 from integrations.effects import plan
 from integrations.jobs import change_status
 from integrations.models import Connection, Effect
 from tests.bookings.flows.fakes import World
 from tests.bookings.flows.playing import (
+    GROUP,
     ZOE,
+    book_group,
     connect,
     list_effects,
     list_letters,
+    people,
     read_calendar_file,
     read_html,
     run_effects,
@@ -196,3 +202,103 @@ def test_letters_about_what_is_not_there_any_more_are_left_out(world: World) -> 
     run_effects()
     assert len(mail.outbox) == 1
     assert Effect.objects.filter(status="suppressed", connection=mailer).count() == 3
+
+
+# --- Consent ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def marketing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if what confirmations are for were something that one has to agree to."""
+    letter = replace(letters.LETTERS[letters.CONFIRMATION], purpose=Consent.Purpose.MARKETING)
+    monkeypatch.setitem(letters.LETTERS, letters.CONFIRMATION, letter)
+
+
+def answer(*, is_given: bool) -> dict[str, Any]:
+    return {"consent": {"marketing": is_given, "given_at": "2026-11-20T08:58:31Z", "text": "Keep me posted."}}
+
+
+def test_each_letter_says_what_it_is_for_and_all_of_today_are_about_the_booking() -> None:
+    assert {letter.purpose for letter in letters.LETTERS.values()} == {Consent.Purpose.TRANSACTIONAL}
+    assert set(letters.LETTERS) == {letters.CONFIRMATION, letters.CANCELLATION, letters.PAYMENT_LINK}
+
+
+@pytest.mark.usefixtures("marketing")
+@pytest.mark.parametrize("attendee", [{"consent": None}, answer(is_given=False)])
+def test_a_marketing_letter_to_somebody_who_has_not_agreed_is_suppressed(
+    world: World, attendee: dict[str, Any]
+) -> None:
+    book(attendee=attendee)
+    effect = Effect.objects.get(kind="email.confirmation")
+    assert (effect.status, effect.close_reason) == (
+        "suppressed", "The person has not agreed to be written to by e-mail: Marketing.",
+    )  # fmt: skip
+    assert mail.outbox == []
+
+
+@pytest.mark.usefixtures("marketing")
+def test_a_marketing_letter_goes_to_somebody_who_has_agreed(world: World) -> None:
+    book(attendee=answer(is_given=True))
+    assert list_letters() == [(ZOE, "Confirmed")]
+
+
+def test_who_has_refused_news_still_hears_of_the_booking(world: World) -> None:
+    book(attendee=answer(is_given=False))
+    assert list_letters() == [(ZOE, "Confirmed")]
+
+
+@pytest.mark.usefixtures("marketing")
+def test_nothing_but_the_booking_is_written_to_who_was_taken_off_it(world: World) -> None:
+    book(attendee=answer(is_given=True))
+    invitation = Invitation.objects.get()
+    invitation.meeting.attendances.all().delete()
+    assert letters.find_objection(invitation.meeting, invitation, Consent.Purpose.MARKETING)
+    assert letters.find_objection(invitation.meeting, invitation, Consent.Purpose.TRANSACTIONAL) == ""
+
+
+# --- Erased people ----------------------------------------------------------------------------------------------------
+
+
+def test_an_erased_attendee_gets_no_letter_and_the_others_do(world: World) -> None:
+    book_group("ann", "bob")
+    erase(Contact.objects.get(attendances__attendee_id="att_ann"))
+    mail.outbox.clear()
+    Meeting.objects.update(status="cancelled")
+    for invitation in Invitation.objects.all():
+        letters.plan_cancellation(the_meeting(), invitation)
+    run_effects()
+    assert list_letters() == [("bob@acme.example", "Cancelled")]
+    assert Effect.objects.get(kind="email.cancellation", status="suppressed").close_reason == letters.NOBODY
+
+
+def test_who_is_erased_while_being_registered_gets_no_link(world: World) -> None:
+    def forget() -> None:
+        erase(Contact.objects.get(attendances__attendee_id="att_ann"))
+
+    world.zoom.interrupt(r"POST /v2/meetings/(\d+)/registrants", forget)
+    book_group("ann", "bob")
+    invitation = Invitation.objects.get(attendee_id="att_ann")
+    assert (invitation.email, invitation.join_url) == ("", "")
+    assert invitation.registrant_id
+    assert {row.email for row in invitation.history.all()} == {""}
+    assert list_letters() == [("bob@acme.example", "Confirmed")]
+
+
+def test_an_erased_attendee_is_not_registered(world: World) -> None:
+    tell(event_type=GROUP, attendees=people("ann"), answers=[])
+    erase(Contact.objects.get(attendances__attendee_id="att_ann"))
+    run_effects()
+    assert len(world.zoom.meetings) == 1
+    assert world.zoom.emails == []
+    assert list_effects("zoom.registrant") == ["suppressed"]
+
+
+def test_an_erased_attendee_is_not_asked_to_pay(world: World) -> None:
+    stripe = connect("stripe")
+    Price.objects.create(event_type="trial", amount=4900, currency="eur")
+    tell(event_type=GROUP, attendees=people("ann"), answers=[])
+    erase(Contact.objects.get(attendances__attendee_id="att_ann"))
+    plan("checkout.create", connection_id=stripe.pk, subject=f"meeting:{the_meeting().pk}", key="once more")
+    run_effects()
+    assert world.stripe.count(".*") == 0
+    assert list_effects("checkout.create") == ["suppressed", "suppressed"]
