@@ -11,7 +11,7 @@ from bookings.flows import checkout, lead_capture, letters
 from bookings.models import Attendance, Invitation, Meeting, MeetingLink
 from bookings.traces import Traces, find_deliveries, find_traces
 from contacts.contact_section import read_texts
-from contacts.dossiers import Deliveries, Dossier, Elsewhere, Family, Section, add_section
+from contacts.dossiers import Deliveries, Dossier, Elsewhere, Section, add_section
 from contacts.histories import count_history
 from contacts.marks import Marks
 
@@ -25,13 +25,15 @@ def open_traces(dossier: Dossier) -> Traces:
 
 @add_section
 class Meetings(Section):
-    def read_marks(self, family: Family) -> Marks:
-        traces = find_traces(family)
+    def read_marks(self, dossier: Dossier) -> Marks:
+        traces = open_traces(dossier)
         attendances = list(Attendance.objects.filter(pk__in=traces.attendances).select_related("meeting"))
         rows = chain(attendances, Invitation.objects.filter(pk__in=traces.invitations))
         ids: dict[int, set[str]] = {}
         for attendance in attendances:
-            ids.setdefault(attendance.meeting.connection_id, set()).add(attendance.attendee_id)
+            ids.setdefault(attendance.meeting.connection_id, set()).add(f"attendee:{attendance.attendee_id}")
+        for link in MeetingLink.objects.filter(meeting__in=traces.alone):
+            ids.setdefault(link.connection_id, set()).add(f"meeting:{link.external_id}")
         return Marks(names=frozenset(read_texts(rows, "full_name")), ids=ids)
 
     def lock(self, dossier: Dossier) -> None:
@@ -50,16 +52,12 @@ class Meetings(Section):
     def list_elsewhere(self, dossier: Dossier) -> Sequence[Elsewhere]:
         """Bookings at the calendar, and what was made at CRMs and at Zoom for this person alone."""
         traces = open_traces(dossier)
-        booked = Meeting.objects.filter(pk__in=traces.meetings).values_list("connection__slug", "external_id")
-        links = MeetingLink.objects.filter(is_gone=False)
-        made = links.filter(meeting__in=traces.alone).values_list("connection__slug", "external_id")
-        zoom = links.filter(connection__provider="zoom", meeting__invitations__in=traces.invitations)
-        registered = zoom.exclude(meeting__invitations__registrant_id="")
-        registrants = registered.values_list("connection__slug", "meeting__invitations__registrant_id")
+        booked = Meeting.objects.filter(pk__in=traces.meetings).order_by("pk")
+        made = MeetingLink.objects.filter(meeting__in=traces.alone, is_gone=False).order_by("pk")
         return [
-            Elsewhere(slug, what, external_id)
-            for what, found in (("booking", booked), ("meeting", made), ("registrant", registrants))
-            for slug, external_id in found.order_by("pk")
+            *(Elsewhere(slug, "booking", key) for slug, key in booked.values_list("connection__slug", "external_id")),
+            *(Elsewhere(slug, "meeting", key) for slug, key in made.values_list("connection__slug", "external_id")),
+            *list_registrants(traces),
         ]
 
     def count(self, dossier: Dossier) -> Mapping[str, int]:
@@ -78,3 +76,12 @@ class Meetings(Section):
 
     def export(self, dossier: Dossier) -> Mapping[str, Any]:
         return personal_data.export(open_traces(dossier))
+
+
+def list_registrants(traces: Traces) -> list[Elsewhere]:
+    """Who the person is in Zoom's meetings for several."""
+    registered = Invitation.objects.filter(pk__in=traces.invitations).exclude(registrant_id="").order_by("pk")
+    there = MeetingLink.objects.filter(connection__provider="zoom", meeting__in=traces.meetings)
+    slugs = dict(there.values_list("external_id", "connection__slug"))
+    found = registered.values_list("online_id", "registrant_id")
+    return [Elsewhere(slugs[online_id], "registrant", key) for online_id, key in found if online_id in slugs]

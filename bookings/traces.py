@@ -1,6 +1,6 @@
 """Where a person has left traces in bookings: what they attend or attended, and what was made for that."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -9,6 +9,9 @@ from django.db.models import Q
 from bookings.models import Attendance, Invitation, Meeting, MeetingLink, Payment
 from contacts.dossiers import NOTHING, Deliveries, Family
 from contacts.histories import history_of, list_deliveries, list_held_ids
+
+# How envelopes name a meeting's record: Zoom's, HubSpot's and Pipedrive's, Salesforce's.
+RECORDS = ("zoom:{}", "meeting:{}", "Event.{}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,31 +78,28 @@ def find_deliveries(traces: Traces) -> Deliveries:
 
 
 def find_told_of(meetings: Collection[UUID]) -> Q:
-    """What calendar.live, Stripe and Zoom have told of these meetings."""
+    """What calendar.live, Stripe, Zoom and CRMs have told of these meetings."""
     if not meetings:
         return NOTHING
     payments = Payment.objects.filter(find_payments(meetings))
-    links = history_of(MeetingLink).filter(meeting__in=meetings)
     changed = list_deliveries(Meeting, meetings) | list_deliveries(Payment, payments.values("pk"))
-    return Q(pk__in=changed) | find_subjects(meetings) | Q(subject__in=[*name_payments(payments), *name_online(links)])
-
-
-def find_subjects(meetings: Collection[UUID]) -> Q:
-    found: dict[int, list[str]] = {}
-    rows = Meeting.objects.filter(pk__in=meetings).values_list("connection", "calendar_event_uid")
-    for connection_id, uid in rows:
-        found.setdefault(connection_id, []).append(uid)
-    told = NOTHING
-    for connection_id, uids in found.items():
-        told |= Q(connection=connection_id, subject__in=uids)
+    told = Q(pk__in=changed) | Q(subject__in=name_payments(payments))
+    for connection_id, subjects in name_subjects(meetings).items():
+        told |= Q(connection=connection_id, subject__in=subjects)
     return told
 
 
-def name_payments(payments: Collection[Payment]) -> list[str]:
+def name_subjects(meetings: Collection[UUID]) -> dict[int, list[str]]:
+    """Connection id → how its envelopes name the meetings' events and records, also those that are there no more."""
+    found: dict[int, list[str]] = {}
+    for row in Meeting.objects.filter(pk__in=meetings):
+        found.setdefault(row.connection_id, []).append(row.calendar_event_uid)
+    links = history_of(MeetingLink).filter(meeting__in=meetings).order_by().distinct("connection", "external_id")
+    for connection_id, external_id in links.values_list("connection", "external_id"):
+        found.setdefault(connection_id, []).extend(form.format(external_id) for form in RECORDS)
+    return found
+
+
+def name_payments(payments: Iterable[Payment]) -> list[str]:
     """As Stripe's envelopes name what they are about."""
     return [f"payment:{name}" for row in payments for name in (row.session_id, row.payment_intent) if name]
-
-
-def name_online(links: Collection[MeetingLink]) -> list[str]:
-    """As Zoom's envelopes do; a CRM's record of the same number is nothing that Zoom tells of."""
-    return sorted({f"zoom:{link.external_id}" for link in links})

@@ -227,6 +227,8 @@ def show_identifiers(request: HttpRequest, contact: Contact) -> Panel:
 
 
 def describe_identifier(identifier: Identifier) -> str:
+    if not identifier.value:
+        return show_label("Forgotten, known by its hash")
     if not identifier.is_current:
         return show_label("Given up")
     if identifier.index is None:

@@ -7,6 +7,7 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminSplitDateTimeWidget, UnfoldAdminTextareaWidget
 
 from contacts.consent import ConsentSource, Said, find_latest, record_consents
@@ -75,6 +76,7 @@ RECORD_CONSENT = Button(
     run=record,
     log="Recorded a consent",
     form=ConsentForm,
+    variant=ActionVariant.PRIMARY,
     is_on_top=False,
 )
 

@@ -70,14 +70,15 @@ def list_own_identifiers(family: Family) -> list[Identifier]:
 
 
 def list_ids(family: Family) -> dict[int, set[str]]:
-    """Connection id → the person's attendees and records there."""
+    """Connection id → the person's attendees and records there, as marks name them."""
     ids: dict[int, set[str]] = {}
     attendees = Identifier.objects.filter(contact__in=family, kind=Kind.ATTENDEE_ID, connection__isnull=False)
     for row in attendees:
         if row.connection_id is not None:
-            ids.setdefault(row.connection_id, set()).update(read_texts([row], "value"))
+            theirs = {f"attendee:{text}" for text in read_texts([row], "value")}
+            ids.setdefault(row.connection_id, set()).update(theirs)
     for connection_id, external_id in find_links(family).values_list("connection", "external_id"):
-        ids.setdefault(connection_id, set()).add(external_id)
+        ids.setdefault(connection_id, set()).add(f"contact:{external_id}")
     return ids
 
 
@@ -90,8 +91,8 @@ def find_links(family: Family) -> QuerySet[ContactLink]:
 
 @add_section
 class Contacts(Section):
-    def read_marks(self, family: Family) -> Marks:
-        return read_contact_marks(family)
+    def read_marks(self, dossier: Dossier) -> Marks:
+        return read_contact_marks(dossier.family)
 
     def find_deliveries(self, dossier: Dossier) -> Deliveries:
         """What CRMs tell comes with other records, and is not kept by subject: all that those with a record sent."""
@@ -175,7 +176,7 @@ def is_about(row: ImportRow, dossier: Dossier) -> bool:
         return True
     ids: Collection[str] = dossier.marks.ids.get(row.run.connection_id or 0, ())
     is_readable = "values" not in list_unreadable(row)
-    return row.external_id in ids or (is_readable and dossier.marks.identifying.are_in(row.values))
+    return f"contact:{row.external_id}" in ids or (is_readable and dossier.marks.identifying.are_in(row.values))
 
 
 def forget_in_others(dossier: Dossier) -> None:

@@ -5,7 +5,7 @@ what there is, and how it is erased (erasure.py) and exported (personal_data.py)
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -14,10 +14,9 @@ from django.db.models import Q
 from contacts.aliases import find_living, list_family
 from contacts.marks import Marks
 from contacts.models import Contact
-from integrations.events import BookingChanged, Event, RecordChanged, RecordDeleted, RecordKind, RecordsMerged
+from integrations.events import BookingChanged, Event, RecordChanged, RecordDeleted, RecordsMerged
 from integrations.models import Delivery, Effect
-from integrations.privacy.payload_erasure import find_telling
-from integrations.providers.base import Parsed
+from integrations.privacy.payload_erasure import Payload, find_telling
 
 NOTHING = Q(pk__in=[])
 
@@ -66,7 +65,8 @@ class Section:
     All are called in one transaction with the person's rows locked, except while something is only shown.
     """
 
-    def read_marks(self, family: Family) -> Marks:
+    def read_marks(self, dossier: Dossier) -> Marks:
+        """What names the person in texts. The dossier's own marks are not known yet."""
         return Marks()
 
     def lock(self, dossier: Dossier) -> None:
@@ -109,9 +109,8 @@ def list_sections() -> Sequence[Section]:
 def compile_dossier(contact: Contact) -> Dossier:
     """Of the person that the contact is part of by now, also where it is an alias."""
     living = find_living(contact.pk)
-    family = frozenset(list_family(living))
-    marks = join_marks(section.read_marks(family) for section in _sections)
-    return Dossier(Contact.objects.get(pk=living), family, marks)
+    dossier = Dossier(Contact.objects.get(pk=living), frozenset(list_family(living)), Marks())
+    return replace(dossier, marks=join_marks(section.read_marks(dossier) for section in _sections))
 
 
 def join_marks(found: Iterable[Marks]) -> Marks:
@@ -144,23 +143,25 @@ def find_told_deliveries(dossier: Dossier) -> set[UUID]:
     return find_telling(related, tells_of(dossier.marks)) | find_telling(others, tells_of(dossier.marks.identifying))
 
 
-def tells_of(marks: Marks) -> Any:
-    def tells(delivery: Delivery, body: Any, parsed: Parsed) -> bool:
-        ids = marks.ids.get(delivery.connection_id, set())
-        return marks.are_in(body) or any(not ids.isdisjoint(list_people(event)) for event in parsed.events)
+def tells_of(marks: Marks) -> Callable[[Payload], bool]:
+    def tells(payload: Payload) -> bool:
+        ids = marks.ids.get(payload.connection_id, set())
+        if not marks.may_be_in(payload.body, ids):
+            return False
+        return marks.are_in(payload.value) or any(not ids.isdisjoint(list_subjects(each)) for each in payload.events)
 
     return tells
 
 
-def list_people(event: Event) -> set[str]:
-    """The ids of the people that an event is about, at the connection that it comes from."""
+def list_subjects(event: Event) -> set[str]:
+    """Whom and what an event is about, as marks name them."""
     match event:
         case BookingChanged():
-            return {attendee.id for attendee in event.booking.attendees}
-        case RecordChanged(record=RecordKind.CONTACT) | RecordDeleted(record=RecordKind.CONTACT):
-            return {event.external_id}
-        case RecordsMerged(record=RecordKind.CONTACT):
-            return {event.survivor_id, *event.merged_ids}
+            return {f"attendee:{attendee.id}" for attendee in event.booking.attendees}
+        case RecordChanged() | RecordDeleted():
+            return {f"{event.record}:{event.external_id}"}
+        case RecordsMerged():
+            return {f"{event.record}:{each}" for each in (event.survivor_id, *event.merged_ids)}
     return set()
 
 

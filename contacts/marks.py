@@ -13,6 +13,9 @@ MASK = "[erased]"
 # A number as people write it, and how much may stand before its national part: "0", "+33", "0033".
 NUMBER = re.compile(r"\+?\d[\d ()./-]{5,}\d")
 LONGEST_PREFIX = 5
+# In JSON: an ASCII character that nobody had to escape.
+ESCAPED_ASCII = re.compile(rb"\\u00[2-7]", re.IGNORECASE)
+NO_DIGITS = bytes(set(range(256)) - set(b"0123456789"))
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Marks:
     emails: frozenset[str] = frozenset()
     phones: frozenset[str] = frozenset()
     names: frozenset[str] = frozenset()
-    # Connection id → ids of attendees and records there.
+    # Connection id → what is theirs there: `attendee:<id>`, and of records `contact:<id>` and `meeting:<id>`.
     ids: dict[int, set[str]] = field(default_factory=dict)
 
     @cached_property
@@ -38,6 +41,19 @@ class Marks:
     @cached_property
     def national_numbers(self) -> frozenset[str]:
         return frozenset(filter(None, map(read_national_number, self.phones)))
+
+    def may_be_in(self, body: bytes, ids: Collection[str]) -> bool:
+        """Whether a closer look at a payload can be worth while: quick, and never wrong about one that it is not.
+
+        Nothing is said about names, which are spelt in many ways.
+        """
+        if self.names or ESCAPED_ASCII.search(body) or not all(email.isascii() for email in self.emails):
+            return True
+        folded, digits = body.lower(), body.translate(None, NO_DIGITS)
+        texts = [*self.emails, *(each.partition(":")[2].lower() for each in ids)]
+        return any(text.encode() in folded for text in texts) or any(
+            number.encode() in digits for number in self.national_numbers
+        )
 
     def mask(self, text: str) -> str:
         """The text without what names the person."""

@@ -28,16 +28,15 @@ from contacts.dossiers import (
     find_effects,
     find_sure_deliveries,
     find_told_deliveries,
-    list_people,
     list_sections,
+    list_subjects,
 )
 from contacts.histories import show
 from contacts.models import Contact
 from integrations.events import PaymentChanged, RegistrantChanged
 from integrations.models import Delivery, Effect
 from integrations.privacy.encryption import show_unreadable
-from integrations.privacy.payload_erasure import find_telling, iterate
-from integrations.providers.base import Parsed
+from integrations.privacy.payload_erasure import Payload, read_payloads
 
 
 @show_unreadable()
@@ -57,21 +56,18 @@ def export_person(contact: Contact) -> dict[str, Any]:
 def export_deliveries(dossier: Dossier) -> list[dict[str, Any]]:
     keys = find_told_deliveries(dossier) | find_sure_deliveries(dossier)
     found = Delivery.objects.filter(pk__in=keys)
-    own = find_telling(found, lambda delivery, body, parsed: is_of_nobody_else(dossier, delivery, body, parsed))
-    texts = {
-        delivery.pk: bytes(delivery.body).decode("utf-8", "replace") for delivery in iterate(found.filter(pk__in=own))
-    }
+    own = [payload for payload in read_payloads(found) if is_of_nobody_else(dossier, payload)]
+    texts = {payload.delivery: payload.body.decode("utf-8", "replace") for payload in own}
     rows = found.select_related("connection").defer("body", "headers", "connection__credentials").order_by("pk")
     return [{**export_delivery(row), "payload": texts.get(row.pk)} for row in rows]
 
 
-def is_of_nobody_else(dossier: Dossier, delivery: Delivery, body: Any, parsed: Parsed) -> bool:
+def is_of_nobody_else(dossier: Dossier, payload: Payload) -> bool:
     """What cannot be read may tell of anybody; what tells of a payment or a registrant has to name the person."""
-    ids = dossier.marks.ids.get(delivery.connection_id, set())
-    by_address = [event for event in parsed.events if isinstance(event, PaymentChanged | RegistrantChanged)]
-    if by_address:
-        return dossier.marks.identifying.are_in(body)
-    return bool(parsed.events) and all(list_people(event) <= ids for event in parsed.events)
+    ids = dossier.marks.ids.get(payload.connection_id, set())
+    if any(isinstance(event, PaymentChanged | RegistrantChanged) for event in payload.events):
+        return dossier.marks.identifying.are_in(payload.value)
+    return bool(payload.events) and all(list_subjects(event) <= ids for event in payload.events)
 
 
 def export_delivery(delivery: Delivery) -> dict[str, Any]:

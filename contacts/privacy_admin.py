@@ -162,7 +162,7 @@ def show_receipt(request: HttpRequest, contact: Contact) -> Panel | None:
 
 @panel_on(Erasure)
 def show_counts(request: HttpRequest, erasure: Erasure) -> Panel:
-    rows = [[kind.capitalize(), count] for kind, count in erasure.counts.items() if count]
+    rows = [[kind.capitalize(), count] for kind, count in sorted(erasure.counts.items()) if count]
     return Panel("What was forgotten", headers=["What", "How many"], rows=rows, empty="Nothing was left.")
 
 

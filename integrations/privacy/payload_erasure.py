@@ -7,7 +7,9 @@ The body and the headers go; the delivery's id and the digest of its body stay, 
 - What was refused, or could not be worked on in all of its tries, is emptied and closed: nothing else may come of it.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -15,11 +17,11 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from integrations.events import Event
 from integrations.exceptions import KeepsyncError, MalformedError
 from integrations.models import Connection, Delivery
-from integrations.privacy.encryption import UnreadableValueError
+from integrations.privacy.encryption import Unreadable
 from integrations.providers import get_provider
-from integrations.providers.base import Parsed
 from integrations.providers.json_body import parse_json
 
 Status = Delivery.Status
@@ -34,47 +36,47 @@ UNNAMED = Q(subject="") | Q(event_type="batch") | ~Q(status=Status.PROCESSED)
 CHUNK = 200
 BATCH = 1000
 
-type Tells = Callable[[Delivery, Any, Parsed], bool]
+
+@dataclass(frozen=True)
+class Payload:
+    """What the delivery of this id brought, read no further than is asked for."""
+
+    delivery: UUID
+    connection_id: int
+    provider: str
+    body: bytes
+
+    @cached_property
+    def value(self) -> Any:
+        """As JSON, or as a text where it is none."""
+        try:
+            return parse_json(self.body)
+        except MalformedError:
+            return self.body.decode("utf-8", "replace")
+
+    @cached_property
+    def events(self) -> Sequence[Event]:
+        """What it says; nothing where it cannot be read."""
+        try:
+            return get_provider(self.provider).parse(self.body).events
+        except (KeepsyncError, NotImplementedError):
+            return ()
 
 
 # --- Finding ----------------------------------------------------------------------------------------------------------
 
 
-def find_telling(found: QuerySet[Delivery], tells: Tells) -> set[UUID]:
-    """Those of which `tells` is true, given the delivery, what its body holds, and what that says.
-
-    What cannot be decrypted tells nobody anything.
-    """
-    return {delivery.pk for delivery in iterate(found) if is_telling(delivery, tells)}
+def find_telling(found: QuerySet[Delivery], tells: Callable[[Payload], bool]) -> set[UUID]:
+    """Those of whose payload `tells` is true."""
+    return {payload.delivery for payload in read_payloads(found) if tells(payload)}
 
 
-def iterate(found: QuerySet[Delivery]) -> Iterator[Delivery]:
-    rows = found.filter(erased_at=None).select_related("connection").defer("headers", "connection__credentials")
-    return rows.order_by("pk").iterator(chunk_size=CHUNK)
-
-
-def is_telling(delivery: Delivery, tells: Tells) -> bool:
-    try:
-        body = bytes(delivery.body)
-    except UnreadableValueError:
-        return False
-    return tells(delivery, read_body(body), read_events(delivery, body))
-
-
-def read_body(body: bytes) -> Any:
-    """As JSON, or as a text where it is none."""
-    try:
-        return parse_json(body)
-    except MalformedError:
-        return body.decode("utf-8", "replace")
-
-
-def read_events(delivery: Delivery, body: bytes) -> Parsed:
-    """What it says in normalised events; nothing where it cannot be read."""
-    try:
-        return get_provider(delivery.connection.provider).parse(body)
-    except (KeepsyncError, NotImplementedError):
-        return Parsed(is_known=False)
+def read_payloads(found: QuerySet[Delivery]) -> Iterator[Payload]:
+    """Those that were not erased, in the order of their ids. What cannot be decrypted tells nobody anything."""
+    rows = found.filter(erased_at=None).order_by("pk").values_list("pk", "connection", "connection__provider", "body")
+    for key, connection_id, provider, body in rows.iterator(chunk_size=CHUNK):
+        if not isinstance(body, Unreadable):
+            yield Payload(key, connection_id, provider, bytes(body))
 
 
 # --- Erasing ----------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from bookings.models import Attendance
+from bookings.models import Attendance, MeetingLink
 from contacts.merging import merge
 from contacts.models import CandidatePair, Contact, ContactLink, ImportRow, ImportRun
 from integrations.models import Connection
@@ -11,6 +11,7 @@ from tests.bookings.flows.playing import PAID, connect, pair_with_hubspot, perso
 from tests.contacts.families import agree, edit, meet
 from tests.factories import make_delivery, make_payload, post_webhook
 from tests.integrations.admin.support import make_effect
+from tests.leaks import read_decrypted
 
 # What must not be left anywhere, in lower case.
 NEEDLES = (
@@ -88,6 +89,16 @@ def tell_more(calendar: Connection, hubspot: Connection) -> None:
     assert post_webhook(payload, secret="wrong").status_code == 401
     make_delivery(calendar, make_payload("dlv_dead", id="ev_8", uid="uid_8"), status="dead")
     others = {**HUBSPOT_EVENT, "objectId": 9, "propertyValue": "sam@acme.example"}
-    for number, events in enumerate(([others, HUBSPOT_EVENT], [others])):
+    activity = {**HUBSPOT_EVENT, "subscriptionType": "meeting.propertyChange", "propertyValue": "Call with Zoë Okafor"}
+    links = MeetingLink.objects.filter(connection=hubspot, meeting__external_id__in=("ev_9f27c1", "ev_grp"))
+    theirs = [[others, {**activity, "objectId": int(each.external_id)}] for each in links.order_by("pk")]
+    for number, events in enumerate(([others, HUBSPOT_EVENT], [others], theirs[0], [theirs[1][1]])):
         body = json.dumps(events).encode()
-        make_delivery(hubspot, body, delivery_id=f"hs_{number}", status="processed", subject="contact:9")
+        subject = f"meeting:{events[0]['objectId']}" if len(events) == 1 and number else "contact:9"
+        make_delivery(hubspot, body, delivery_id=f"hs_{number}", status="processed", subject=subject)
+
+
+def find_left() -> dict[str, list[str]]:
+    """Table → what names the person there."""
+    found = {table: text.casefold() for table, text in read_decrypted().items()}
+    return {table: left for table, text in found.items() if (left := [each for each in NEEDLES if each in text])}

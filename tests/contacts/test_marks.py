@@ -64,3 +64,23 @@ def test_nobody_is_found_without_marks() -> None:
 
 def test_a_phone_that_is_none_marks_nothing() -> None:
     assert Marks(phones=frozenset({"extension 4"})).mask("0612345678") == "0612345678"
+
+
+@pytest.mark.parametrize(
+    ("body", "is_worth_it"),
+    [
+        (b'{"email": " ZOE.Okafor@example.com"}', True),
+        (b'{"email": "zoe.okafor\\u0040example.com"}', True),
+        (b'{"phone": "06 12-34 56 78"}', True),
+        (b'{"id": "ATT_1"}', True),
+        (b'{"name": "Zo\\u00eb Okafor"}', False),
+        (b"\xff\xfe", False),
+    ],
+)
+def test_a_quick_look_at_a_payload_leaves_out_none_that_identifies_the_person(body: bytes, is_worth_it: bool) -> None:
+    assert ZOE.identifying.may_be_in(body, {"attendee:att_1"}) is is_worth_it
+    assert ZOE.may_be_in(body, set())
+
+
+def test_an_address_beyond_ascii_is_looked_for_closely() -> None:
+    assert Marks(emails=frozenset({"zoë@example.com"})).may_be_in(b"{}", set())

@@ -7,8 +7,7 @@ from integrations.deliveries import discard, process
 from integrations.exceptions import StateError
 from integrations.jobs import replay_deliveries, sweep
 from integrations.models import Connection, Delivery
-from integrations.privacy.payload_erasure import CLOSED, UNNAMED, erase_due, erase_payloads, find_telling
-from integrations.providers.base import Parsed
+from integrations.privacy.payload_erasure import CLOSED, UNNAMED, Payload, erase_due, erase_payloads, find_telling
 from tests.factories import make_delivery, make_payload, post_webhook, receive
 from tests.integrations.admin.support import get_page, page_address, press
 
@@ -113,9 +112,10 @@ def test_payloads_are_looked_through_with_what_they_say_and_without_those_that_c
     lost = make_delivery(calendar, make_payload("dlv_4"), status="dead")
     seen = {}
 
-    def tells(delivery: Delivery, body: object, parsed: Parsed) -> bool:
-        seen[delivery.delivery_id] = (body if isinstance(body, str) else "JSON", len(parsed.events))
-        return delivery.pk == good.pk
+    def tells(payload: Payload) -> bool:
+        value = payload.value if isinstance(payload.value, str) else "JSON"
+        seen[Delivery.objects.get(pk=payload.delivery).delivery_id] = (value, len(payload.events))
+        return payload.delivery == good.pk
 
     with override_settings(FIELD_ENCRYPTION_KEYS={"k9": b"0" * 32}):
         Delivery.objects.filter(pk=lost.pk).update(body=b"lost")
