@@ -9,6 +9,7 @@
 
 from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 from django.db.models import QuerySet
 
@@ -20,6 +21,7 @@ from contacts.marks import Marks
 from contacts.normalisation import normalise_email, normalise_phone
 from integrations.events import BookedAttendee
 from integrations.privacy.encryption import list_unreadable
+from integrations.privacy.payload_erasure import erase_payloads
 
 TEXTS = ("title", "description", "answers")
 CLEARED: dict[str, Any] = {"title": "", "description": "", "answers": [], "payment_url": ""}
@@ -69,11 +71,12 @@ def mask_row(row: Any, marks: Marks, *, has_answered: bool) -> bool:
 # --- What comes later -------------------------------------------------------------------------------------------------
 
 
-def forget_again(meeting: Meeting, attendees: Iterable[BookedAttendee]) -> None:
-    """A state of the time before came after these attendees were erased: its texts are forgotten as well."""
+def forget_again(meeting: Meeting, attendees: Iterable[BookedAttendee], delivery_id: UUID) -> None:
+    """A state of the time before has come after these attendees were erased: it is forgotten as well."""
     named = [read_marks(attendee) for attendee in attendees]
     if not named:
         return
+    erase_payloads([delivery_id])
     erased_at = list(meeting.attendances.order_by("id").values_list("contact__erased_at", flat=True))
     this, nothing = frozenset({meeting.pk}), frozenset[Any]()
     is_alone, has_answered = all(erased_at), erased_at[0] is not None

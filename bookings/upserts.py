@@ -42,7 +42,7 @@ def upsert_meeting(booking: Booking, origin: Origin) -> Meeting | None:
     meeting.save()
     erased = sync_attendees(meeting, booking, origin)
     settle_payment(meeting, booking)
-    forget_again(meeting, erased)
+    forget_again(meeting, erased, origin.delivery_id)
     return meeting
 
 

@@ -11,7 +11,7 @@ What others hold stays there: the receipt lists it.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from uuid import UUID
 
@@ -29,8 +29,9 @@ from contacts.dossiers import (
     find_told_deliveries,
     list_sections,
 )
-from contacts.models import Contact, Erasure
+from contacts.models import Contact, ContactLink, Erasure
 from integrations import effects
+from integrations.events import Origin
 from integrations.models import Delivery
 from integrations.privacy import payload_erasure
 from integrations.races import run_race
@@ -112,3 +113,10 @@ def count_all(dossier: Dossier, payloads: set[UUID]) -> dict[str, int]:
 
 def list_elsewhere(dossier: Dossier) -> list[Elsewhere]:
     return [each for section in list_sections() for each in section.list_elsewhere(dossier)]
+
+
+def forget_news(origin: Origin, external_ids: Collection[str]) -> None:
+    """Empty what a CRM tells of the records of somebody who was erased, once it has been worked on."""
+    told = ContactLink.objects.filter(connection=origin.connection_id, external_id__in=external_ids)
+    if told.filter(contact__erased_at__isnull=False).exists():
+        payload_erasure.erase_payloads([origin.delivery_id])

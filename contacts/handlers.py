@@ -3,15 +3,25 @@
 A change of fields over there is kept with its delivery; who may write which field is the ownership rules' matter.
 """
 
+from contacts.erasure import forget_news
 from contacts.following import follow_merge
 from contacts.sync import unlink
-from integrations.events import Origin, Outcome, RecordDeleted, RecordKind, RecordsMerged, handles
+from integrations.events import Origin, Outcome, RecordChanged, RecordDeleted, RecordKind, RecordsMerged, handles
+
+
+@handles(RecordChanged)
+def change_contact_record(event: RecordChanged, origin: Origin) -> Outcome:
+    """What is told of somebody who was erased is not kept."""
+    if event.record == RecordKind.CONTACT:
+        forget_news(origin, [event.external_id])
+    return Outcome.APPLIED
 
 
 @handles(RecordDeleted)
 def delete_contact_record(event: RecordDeleted, origin: Origin) -> Outcome:
     """A record that was deleted over there: the next change of ours makes it anew."""
     if event.record == RecordKind.CONTACT:
+        forget_news(origin, [event.external_id])
         unlink(origin.connection_id, event.external_id)
     return Outcome.APPLIED
 
@@ -20,5 +30,6 @@ def delete_contact_record(event: RecordDeleted, origin: Origin) -> Outcome:
 def follow_merged_records(event: RecordsMerged, origin: Origin) -> Outcome:
     """What has one record there is one contact here."""
     if event.record == RecordKind.CONTACT:
+        forget_news(origin, [event.survivor_id, *event.merged_ids])
         follow_merge(origin.connection_id, event.survivor_id, event.merged_ids)
     return Outcome.APPLIED

@@ -107,9 +107,12 @@ def test_an_older_state_of_a_meeting_with_others_keeps_what_is_theirs(
     monkeypatch.setattr("bookings.upserts.upsert_contacts", lambda people, source: [sam, latest(zoe)])
     attendees = make_payload()["data"]["event"]["attendees"]
     both = [{**attendees[0], "id": "att_sam", "email": "sam@acme.example", "full_name": "Sam Smith"}, *attendees]
-    receive(make_payload("dlv_2", id="ev_2", attendees=both, title="Sam and Zoë Okafor"))
+    delivery = receive(make_payload("dlv_2", id="ev_2", attendees=both, title="Sam and Zoë Okafor"))
     meeting = the_meeting("ev_2")
     assert meeting.title == "Sam and [erased]"
     assert meeting.answers
     assert [row.full_name for row in meeting.attendances.order_by("attendee_id")] == ["", "Sam Smith"]
     assert {row.title for row in Meeting.history.filter(external_id="ev_2")} == {"Sam and [erased]"}
+    sweep()
+    delivery.refresh_from_db()
+    assert (delivery.status, bytes(delivery.body)) == ("processed", b"")

@@ -1,5 +1,6 @@
 """Erasing a person: nothing of them is left anywhere, and nothing of anybody else is touched."""
 
+import json
 from typing import Any
 
 import pytest
@@ -19,13 +20,13 @@ from contacts.sync import plan_contacts
 from contacts.undoing import undo
 from integrations.deliveries import process
 from integrations.events import Origin, RecordDeleted, RecordKind, dispatch
-from integrations.jobs import replay_deliveries
+from integrations.jobs import replay_deliveries, sweep
 from integrations.models import Connection, Delivery, Effect
 from integrations.pairs import make_pair
 from tests.bookings.flows.conftest import _wait_for_nothing  # noqa: F401
 from tests.bookings.flows.fakes import outside_world
 from tests.bookings.flows.playing import run_effects
-from tests.contacts.erasing import find_left, live
+from tests.contacts.erasing import HUBSPOT_EVENT, find_left, live
 from tests.contacts.families import edit, emails, latest, link, meet
 from tests.factories import make_connection, make_delivery, make_payload, receive
 from tests.integrations.admin.support import make_effect
@@ -157,7 +158,7 @@ def test_erasing_needs_as_many_queries_for_twelve_meetings_as_for_two(
 ) -> None:
     for number in range(count):
         receive(make_payload(f"dlv_{number}", id=f"ev_{number}", uid=f"uid_{number}"))
-    with django_assert_max_num_queries(123):
+    with django_assert_max_num_queries(130):
         erase(Contact.objects.get())
 
 
@@ -209,6 +210,21 @@ def test_an_address_that_belongs_to_somebody_else_by_now_marks_nobody(calendar: 
     erase(zoe)
     assert {row.pk for row in Delivery.objects.filter(erased_at=None)} == {theirs.pk, dead.pk}
     assert emails(ann) == ["zoe.okafor@example.com"]
+
+
+@pytest.mark.parametrize("subscription", ["contact.propertyChange", "contact.deletion"])
+def test_what_a_crm_tells_of_an_erased_person_s_record_is_emptied_and_other_news_is_kept(
+    crm: Connection, zoe: Contact, subscription: str
+) -> None:
+    link(crm, zoe, "501")
+    erase(zoe)
+    events = [{**HUBSPOT_EVENT, "subscriptionType": subscription, "objectId": number} for number in (501, 502)]
+    told = [make_delivery(crm, json.dumps([each]).encode(), delivery_id=f"hs_{each['objectId']}") for each in events]
+    for delivery in told:
+        process(delivery.pk)
+    sweep()
+    rows = Delivery.objects.filter(connection=crm).order_by("pk")
+    assert [(row.status, bool(row.erased_at)) for row in rows] == [("processed", True), ("processed", False)]
 
 
 # --- Merged contacts --------------------------------------------------------------------------------------------------
