@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('contacts', '0006_duplicates_and_imports'),
+        ('contacts', '0008_imports'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

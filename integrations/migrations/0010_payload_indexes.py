@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ('integrations', '0009_privacy_erased_payloads'),
+        ('integrations', '0009_erased_payloads'),
     ]
 
     operations = [

@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         DJANGO_Q,
-        ('contacts', '0006_duplicates_and_imports'),
+        ('contacts', '0007_duplicate_detection'),
     ]
 
     operations = [
