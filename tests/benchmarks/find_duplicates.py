@@ -141,7 +141,7 @@ def watch(leader: int) -> None:
     peak = 0
     while (resident := count_resident(leader)) > 0:
         peak = max(peak, resident)
-        time.sleep(0.1)
+        time.sleep(0.5)
     print(json.dumps({"peak_mib": peak * PAGE_BYTES / 2**20, "ended_at": time.monotonic()}))
 
 

@@ -73,8 +73,7 @@ class Command(KeepsyncCommand):
         filled = BAR_WIDTH * min(done, total) // max(total, 1)
         bar = "#" * filled + "." * (BAR_WIDTH - filled)
         counted = f" {done:,} of {max(done, total):,}" if total else ""
-        end = "\n" if total and done >= total else ""
-        self.stderr.write(f"\r\033[K[{bar}] {step}{counted}", ending=end)
+        self.stderr.write(f"\r\033[K[{bar}] {step}{counted}", ending="")
 
     def list_seconds(self) -> dict[str, float]:
         """How long each step took; a step begins when it is first told of."""
@@ -84,6 +83,7 @@ class Command(KeepsyncCommand):
         }
 
     def tell(self, found: full.Found) -> None:
+        self.stderr.write("")
         self.say(
             f"{found.contacts:,} contacts, {found.compared:,} pairs compared: {found.certain:,} are certainly one "
             f"person, {found.review:,} probably."
