@@ -92,7 +92,7 @@ def upsert_once(person: Person, claims: Claims, source: Source) -> Upserted:
         Contact.objects.filter(pk=contact.pk).update(updated_at=timezone.now())
     if attached.is_news or any(before.get(field) != getattr(contact, field) for field in COMPARED):
         note_changes([contact.pk])
-    if person.external_id and found.by != Matched.By.LINK:
+    if person.external_id and source.connection_id is not None and found.by != Matched.By.LINK:
         link_record(contact, source.connection_id, person.external_id, found.by, found.because)
     pairs = [open_pair(contact, other, reason) for other, reason in chain(found.pairs, attached.pairs)]
     return Upserted(contact, found.by, found.because, [pair for pair in pairs if pair])

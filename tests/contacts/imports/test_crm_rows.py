@@ -98,7 +98,7 @@ def test_somebody_who_booked_before_is_found(
 def test_a_record_whose_address_has_changed_is_the_same_person(hubspot: Connection, list_contacts: Any) -> None:
     list_contacts(ContactPage([find()]))
     fill(hubspot)
-    newer = {"emails": ("zoe@private.example",), "values": {"firstname": "Zoë", "lastname": "Blanc"}}
+    newer: dict[str, Any] = {"emails": ("zoe@private.example",), "values": {"firstname": "Zoë", "lastname": "Blanc"}}
     for day in (2, 1):
         list_contacts(ContactPage([find(**newer, changed_at=NOON + timedelta(days=day))]))
         run = fill(hubspot)

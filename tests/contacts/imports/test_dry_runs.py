@@ -53,7 +53,8 @@ def test_a_dry_run_counts_as_the_real_one(
     hubspot = make_connection("hubspot", provider="hubspot", webhook_secret=None, options={"access_token": "token-1"})
     play(monkeypatch, PlayedSource([[tell(0, email=KNOWN, full_name="")]]))
     work_off(runs.start_crm(hubspot, is_dry_run=False))
-    rows = [tell(number, **{"full_name": "", **person}) for number, person in enumerate(people, 1)]
+    nameless: dict[str, Any] = {"full_name": ""}
+    rows = [tell(number, **(nameless | person)) for number, person in enumerate(people, 1)]
     dry, real = run_both(hubspot, monkeypatch, rows)
 
     assert dry == real
