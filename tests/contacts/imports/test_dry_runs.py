@@ -13,7 +13,7 @@ from tests.factories import make_connection
 pytestmark = pytest.mark.django_db
 
 A, B, KNOWN = "a@x.example", "b@x.example", "known@x.example"
-ZOE = {"full_name": "Zoë Okafor"}
+ZOE: dict[str, Any] = {"full_name": "Zoë Okafor"}
 MARC = {"full_name": "Marc Dubois"}
 JANE = {"full_name": "Jane Roe", "company": "SmallCo"}
 PHONE = "+33612345678"
