@@ -38,9 +38,7 @@ def forget_pushed(link: ContactLink) -> None:
     link.save()
 
 
-def link_record(
-    contact: Contact, connection_id: int, external_id: str, by: Matched.By, because: str
-) -> ContactLink:
+def link_record(contact: Contact, connection_id: int, external_id: str, by: Matched.By, because: str) -> ContactLink:
     """The contact is this record at the CRM. Nothing has been sent there."""
     return ContactLink.objects.create(
         contact=contact,

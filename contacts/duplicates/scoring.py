@@ -181,7 +181,7 @@ def find_outcomes(
     is_same_domain = columns["domain"][left] == columns["domain"][right]
     is_free = (columns["employer"][left] == 0) & (columns["employer"][right] == 0)
     found = {
-        "company": (companies.is_known, companies),
+        "company": (companies.is_known & ~mails.is_equal, companies),
         "email": (mails.is_known & is_free, mails),
         "email_at_work": (mails.is_known & ~is_free & is_same_domain, mails),
         "phone": (phones.is_known, phones),
@@ -197,7 +197,7 @@ def learn_prior(evidence: Evidence, total: int) -> Prior:
     step = len(evidence.same) // ENOUGH + 1
     sample = evidence.take(np.arange(0, len(evidence.same), step))
     prior, pairs = Prior.expect(total), max(total * (total - 1) / 2, 1.0) / step
-    least, namesakes = Prior(prior.same / 100, prior.household / 100), prior.same * prior.namesakes
+    least, namesakes = Prior(prior.same / 100, prior.household / 10), prior.same * prior.namesakes
     for _ in range(ROUNDS):
         same, household = prior.find_probabilities(sample)
         found = max(same.sum() / pairs, least.same)
