@@ -15,13 +15,14 @@ from django.urls import path
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
-from contacts.import_buttons import BUTTONS
+from contacts.import_buttons import ADD, BUTTONS
 from contacts.imports import runs
 from contacts.imports.engine import OPEN
 from contacts.imports.exports import write_csv
 from contacts.imports.outcomes import describe
 from contacts.models import CandidatePair, ImportRow, ImportRun
 from integrations.admin.base import DetailAdmin, LongListMixin, ReadOnlyMixin
+from integrations.admin.connection_buttons import is_crm
 from integrations.admin.formats import (
     NOTHING,
     address_of,
@@ -33,6 +34,7 @@ from integrations.admin.formats import (
     show_label,
 )
 from integrations.admin.panels import Panel, panel_on
+from integrations.models import Connection
 
 Status = ImportRun.Status
 VARIANTS = {
@@ -42,10 +44,11 @@ VARIANTS = {
     Status.STOPPED: "",
     Status.FAILED: "danger",
 }
-ROWS_SHOWN = 100
+ROWS_SHOWN, RUNS_SHOWN = 100, 5
 # What a list of refused rows says beside their own columns.
 ADDED = ("line", "external_id", "problem")
 MAY_SEE_PEOPLE = "contacts.view_contact"
+VIEW = "contacts.view_importrun"
 
 
 # --- How far it is ----------------------------------------------------------------------------------------------------
@@ -184,9 +187,7 @@ class ImportRunAdmin(ReadOnlyMixin, LongListMixin, DetailAdmin):
 
     @admin.display(description="outcome")
     def outcome(self, run: ImportRun) -> str:
-        return (
-            f"{run.created:,} created, {run.matched:,} matched, {run.for_review:,} for review, {run.refused:,} refused"
-        )
+        return describe_counts(run)
 
     @admin.display(description="begun by")
     def begun_by(self, run: ImportRun) -> str:
@@ -195,6 +196,35 @@ class ImportRunAdmin(ReadOnlyMixin, LongListMixin, DetailAdmin):
     @admin.display(description="how it is read")
     def remarks(self, run: ImportRun) -> str:
         return " ".join(run.notes) or NOTHING
+
+
+@panel_on(Connection, rank=1)
+def show_imports(request: HttpRequest, connection: Connection) -> Panel | None:
+    """The latest imports of a CRM's contacts, for those who may see them."""
+    may_begin = request.user.has_perm(ADD)
+    if not is_crm(connection) or not (may_begin or request.user.has_perm(VIEW)):
+        return None
+    latest = runs.list_runs().filter(connection=connection)[:RUNS_SHOWN]
+    rows = [
+        [
+            link_to(run, "Dry run" if run.is_dry_run else "For real"),
+            show_choice(run, "status", VARIANTS),
+            describe_counts(run),
+            show_instant(run.created_at),
+        ]
+        for run in (latest if request.user.has_perm(VIEW) else ())
+    ]
+    return Panel(
+        "Contacts over there",
+        headers=["Import", "Status", "Outcome", "Started"],
+        rows=rows,
+        empty="They were not imported yet.",
+        links=[link(address_of(connection, "import_contacts"), "Import contacts")] if may_begin else [],
+    )
+
+
+def describe_counts(run: ImportRun) -> str:
+    return f"{run.created:,} created, {run.matched:,} matched, {run.for_review:,} for review, {run.refused:,} refused"
 
 
 # --- Rows that a person should see ------------------------------------------------------------------------------------

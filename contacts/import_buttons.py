@@ -173,5 +173,6 @@ add_button(
         form=CrmImportForm,
         run=begin_crm,
         log="Began to import its contacts",
+        is_on_top=False,
     )
 )

@@ -135,6 +135,9 @@ def test_an_import_is_begun_on_a_crm_s_page_as_a_dry_run_unless_said_otherwise(
     press(admin_client, hubspot, "import_contacts")
     assert ImportRun.objects.filter(is_dry_run=False).count() == 1
     assert ("admin", "Began to import its contacts") in read_log(hubspot)
+    page = get_page(admin_client, page_address(hubspot))
+    assert page_address(dry) in page
+    assert "0 created, 0 matched" in page
 
 
 def test_what_is_no_crm_has_no_such_button(
