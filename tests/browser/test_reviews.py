@@ -120,9 +120,11 @@ def test_three_pairs_are_reviewed_by_keyboard_and_the_merge_is_undone(
     assert read_states(installation, pairs) == [("merged", False), ("distinct", False), ("open", True)]
 
     press(page, "u")
+    page.wait_for_url(re.compile("/merge/.*/undo/"))
     expect(page.locator("body")).to_contain_text("Two again")
     expect(page.locator("body")).to_contain_text("2 identifiers")
     press(page, "Enter")
+    page.wait_for_url(re.compile("/merge/.*/change/"))
     expect(page.locator("body")).to_contain_text("Undone: they are two again.")
     expect(page.locator("body")).to_contain_text("Halabi & Daughters SARL")
     expect(page.locator("body")).to_contain_text("Chosen by hand")
