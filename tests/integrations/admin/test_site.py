@@ -27,6 +27,7 @@ LISTS = [
     "/admin/contacts/candidatepair/",
     "/admin/contacts/merge/",
     "/admin/contacts/importrun/",
+    "/admin/contacts/erasure/",
     "/admin/contacts/scorerule/",
     "/admin/contacts/poolmember/",
     "/admin/bookings/meeting/",
