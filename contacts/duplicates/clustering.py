@@ -71,9 +71,10 @@ class Partition:
     def join_where_consistent(self, left: int, right: int) -> None:
         one, other = self.group_of[left], self.group_of[right]
         if one != other and self.bits[one].get(other, 0.0) > 0:
-            self.join(one, other)
+            self.join(*sorted((one, other), key=lambda group: len(self.bits[group]), reverse=True))
 
     def join(self, one: int, other: int) -> None:
+        """The second, which should have fewer neighbours, becomes part of the first."""
         for row in self.members[other]:
             self.group_of[row] = one
         self.members[one] += self.members.pop(other)
@@ -102,16 +103,16 @@ def divide(left: Ints, right: Ints, bits: Floats) -> dict[int, int]:
 
 
 def find_chain_probabilities(links: Links, groups: Ints) -> Links:
-    """Pairs of one group that no link joins: as probable as the best way over links within the group."""
-    is_inner = groups[links.left] == groups[links.right]
+    """Pairs of one group of up to LARGEST_GROUP that no link joins: as probable as the best way over its links."""
+    numbers, ranks, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    is_inner = (groups[links.left] == groups[links.right]) & (sizes[ranks] <= LARGEST_GROUP)[links.left]
     ways: dict[int, dict[int, float]] = defaultdict(dict)
     for left, right, probability in zip(
         links.left[is_inner].tolist(), links.right[is_inner].tolist(), links.probability[is_inner].tolist(), strict=True
     ):
         ways[left][right] = ways[right][left] = probability
-    numbers, ranks, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     linked = np.bincount(ranks[links.left[is_inner]], minlength=len(numbers))
-    incomplete = np.flatnonzero((linked < sizes * (sizes - 1) // 2)[ranks])
+    incomplete = np.flatnonzero(((linked < sizes * (sizes - 1) // 2) & (sizes <= LARGEST_GROUP))[ranks])
     found = [
         (start, end, probability)
         for start in incomplete.tolist()

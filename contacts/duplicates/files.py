@@ -76,7 +76,9 @@ def list_rows(file: TextIO) -> Iterator[Row]:
                 raise FileError(f"line {reader.line_num}, column id: empty")
             yield values
     except (csv.Error, UnicodeDecodeError, EOFError, gzip.BadGzipFile) as error:
-        raise FileError(f"line {reader.line_num + 1}: {error}") from error
+        # What csv refuses it has counted, what cannot be read it has not.
+        line = reader.line_num + (not isinstance(error, csv.Error))
+        raise FileError(f"line {line}: {error}") from error
 
 
 def find_place(header: list[str], name: str) -> int:

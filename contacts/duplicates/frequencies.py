@@ -12,6 +12,8 @@ from contacts.duplicates.columns import WORDS, Columns, Floats, Ints
 
 # A country's own frequency counts as much as so many contacts of the whole.
 SMOOTHING = 20.0
+# More different people than have one phone or mailbox as a household or as a small company.
+CROWD = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +126,15 @@ def sign_people(columns: Columns) -> Ints:
 
 
 def count_sharers(values: Ints, signs: Ints) -> Floats:
-    """How many different signs stand with a contact's value; 1 where that is unknown."""
+    """How many different signs stand with a contact's value; 1 where that is unknown.
+
+    Where these are many, they are a crowd of which each is counted: there are only so many signs.
+    """
     is_known = (values > 0) & (signs > 0)
     kept, ranks = np.unique(values[is_known], return_inverse=True)
     seen = np.unique(ranks.astype(np.int64) * (128 * 128) + signs[is_known])
     counts = np.bincount(seen // (128 * 128), minlength=len(kept))
+    counts = np.where(counts >= CROWD, np.bincount(ranks, minlength=len(kept)), counts)
     found = np.ones(len(values))
     found[is_known] = counts[ranks]
     return found

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from contacts.duplicates.companies import read_company
 from contacts.duplicates.emails import Mailbox, read_mailbox
-from contacts.duplicates.names import Name, find_root, find_sound, read_name
+from contacts.duplicates.names import Name, find_initial, find_root, find_sound, read_name
 from contacts.duplicates.phones import find_tail, read_phone
 from contacts.duplicates.records import Record, clean
 from contacts.normalisation import normalise_phone
@@ -24,11 +24,25 @@ from contacts.normalisation import normalise_phone
         ("Anna Schmidt (née Weber)", Name("anna", other="weber", family="schmidt")),
         ("Викторин Матвеев", Name("viktorin", family="matveev")),
         ("田中 裕樹", Name("yushu", family="tianzhong", is_han=True)),
+        ("田中裕樹", Name("yushu", family="tianzhong", is_han=True)),
+        ("王小明", Name("xiaoming", family="wang", is_han=True)),
+        ("Молчанов, Я.", Name("y", family="molchanov")),
+        ("Dr. Ben Jason Kelly", Name("ben", "jason", family="kelly")),
         ("  ", Name()),
     ],
 )
 def test_names_are_read(text, name):
     assert read_name(text) == name
+
+
+def test_a_name_written_together_is_divided_as_in_its_country():
+    assert read_name("三浦学", "JP") == read_name("三浦 学")
+    assert read_name("三浦くみ子") == read_name("三浦 くみ子")
+
+
+@pytest.mark.parametrize(("left", "right"), [("yakov", "iakov"), ("jakov", "i"), ("wladimir", "vladimir")])
+def test_letters_of_one_sound_are_one_initial(left, right):
+    assert find_initial(left) == find_initial(right)
 
 
 @pytest.mark.parametrize(

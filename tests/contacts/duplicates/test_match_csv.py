@@ -58,7 +58,7 @@ def test_a_compressed_file_with_further_columns_is_read(tmp_path, capsys):
         (HEADER + "1,Ann\n", "line 2: 2 columns instead of 6"),
         (HEADER + ",Ann,,,,\n", "line 2, column id: empty"),
         (HEADER + "1,Ann,,,,\n1,Ben,,,,\n", "column id: '1' stands there twice"),
-        (HEADER + '1,"Ann,,,,\n', "line 3: unexpected end of data"),
+        (HEADER + '1,"Ann,,,,\n', "line 2: unexpected end of data"),
     ],
 )
 def test_a_broken_file_is_refused_with_the_line_and_the_column(text, message, tmp_path):
@@ -80,3 +80,24 @@ def test_a_missing_file_and_missing_options_are_named(tmp_path):
         run(tmp_path / "in.csv", "--pairs", tmp_path / "out.csv")
     with pytest.raises(UsageError, match="say where to write"):
         run(tmp_path / "in.csv")
+
+
+def test_a_cell_that_is_too_large_is_refused_with_its_line(tmp_path):
+    (tmp_path / "in.csv").write_text(HEADER + "1,Ann,,,,\n2,Ben,,,,\n3," + "x" * 200_000 + ",,,,\n")
+    with pytest.raises(UsageError, match="line 4: field larger"):
+        run(tmp_path / "in.csv", "--pairs", tmp_path / "out.csv")
+
+
+@pytest.mark.parametrize("text", [HEADER, HEADER + "\n\n"])
+def test_a_file_without_contacts_gives_none(text, tmp_path, capsys):
+    (tmp_path / "in.csv").write_text(text)
+    run(tmp_path / "in.csv", "--pairs", tmp_path / "pairs.csv", "--clusters", tmp_path / "clusters.csv", "--json")
+    assert json.loads(capsys.readouterr().out)["people"] == 0
+    assert read(tmp_path / "pairs.csv") == read(tmp_path / "clusters.csv") == []
+
+
+def test_huge_cells_are_read(tmp_path, capsys):
+    cells = ["x" * 90_000 + " y", "z" * 90_000, "a" * 90_000 + "@b.com", "1" * 90_000, "US"]
+    (tmp_path / "in.csv").write_text(HEADER + "".join(f"{number},{','.join(cells)}\n" for number in range(3)))
+    run(tmp_path / "in.csv", "--clusters", tmp_path / "out.csv", "--json")
+    assert json.loads(capsys.readouterr().out)["contacts"] == 3

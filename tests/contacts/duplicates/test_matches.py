@@ -59,6 +59,18 @@ ONE_PERSON = {
         ("Henriette Poelveen", "Kolkburg BV", "hpoelveen@kolkburg.nl", "", "NL"),
         ("Henirette Poelveen", "Kolkburg", "hpoelveen@kolkburg.nl", "", "NL"),
     ),
+    "no name": (
+        ("", "", "carlaquimby@gmail.com", "+12125550144", "US"),
+        ("Carla Quimby", "", "carlaquimby@gmail.com", "", "US"),
+    ),
+    "an address that spells the former name": (
+        ("A. Rudolph", "", "amaliavoss@t-online.de", "", "DE"),
+        ("Amalia Voss", "", "amaliavoss@t-online.de", "", "DE"),
+    ),
+    "a digit wrong, without a country": (
+        ("Jonathan Ballardine", "", "", "0016077996592", ""),
+        ("Jonathan Ballardine", "", "", "1 607 799 0592", "US"),
+    ),
 }  # fmt: skip
 TWO_PEOPLE = {
     "household": (
@@ -242,3 +254,61 @@ def test_few_contacts_are_taken_for_more():
     assert more.evidence.fields["name"][0] > few.evidence.fields["name"][0] + 3
     assert more.evidence.fields["email"][0] > few.evidence.fields["email"][0] + 3
     assert more.probability[0] > 0.95
+
+
+# --- Crowds -----------------------------------------------------------------------------------------------------------
+
+
+def make_crowd(count, write):
+    return [make(*write(number)) for number in range(count)]
+
+
+STARTS = ("An", "Bel", "Cor", "Dun", "Er", "Fal", "Gor", "Hil", "Il", "Kor")
+ENDS = ("a", "do", "el", "in", "mo", "ra", "son", "ton", "us", "y")
+
+
+def name_one(number):
+    return f"{STARTS[number % 10]}{ENDS[number // 7 % 10]} {STARTS[number // 3 % 10]}{ENDS[number // 11 % 10]}"
+
+
+CROWDS = {
+    "one phone": lambda number: (name_one(number), "", "", "+12125550199", "US"),
+    "one mailbox": lambda number: (name_one(number), "", "all@gmail.com", "", "US"),
+    "a role's mailbox": lambda number: (name_one(number), "Acme", "info@acme.com", "", "US"),
+    "one name": lambda number: ("Anna Lopez", "", f"u{number}@site{number % 77}.com", "", "US"),
+    "one given name": lambda number: ("Anna", "", "", "", ""),
+    "nothing": lambda number: ("", "", "", "", ""),
+}
+
+
+@pytest.mark.parametrize("case", CROWDS)
+def test_what_a_crowd_has_in_common_proves_nothing(case):
+    matches = find_matches(Columns.read(make_crowd(3000, CROWDS[case])))
+    assert len(set(matches.groups.tolist())) == 3000
+    assert matches.compared < 3000 * 20
+
+
+def test_a_thousand_equal_contacts_are_one_person():
+    both = [("Anna Lopez", "Acme", "anna@acme.com", "+12125550123", "US"), ("Ben Kuhn", "", "ben@kuhn.de", "", "DE")]
+    matches = find_matches(Columns.read(make_crowd(2000, lambda number: both[number % 2])))
+    assert len(set(matches.groups.tolist())) == 2
+    assert matches.compared < 2000 * 10
+
+
+def test_it_is_learnt_from_the_file_how_often_values_differ():
+    rows = make_rows("world", 3000, 5)
+    with_one_phone_each = {row[6]: row[4] for row in rows if row[4]}
+    same = [(*row[:4], with_one_phone_each.get(row[6], ""), row[5]) for row in rows]
+    parts = [find_matches(Columns.read(clean_rows(each))).prior.differ["phone"] for each in (rows, same)]
+    assert parts[1] < 0.05 < parts[0]
+
+
+def test_namesakes_of_one_country_are_two_people_where_people_keep_their_addresses(crowd):
+    """The same pair where nothing is known of how often addresses differ, and where they seldom do."""
+    pair = [make("Mette Ravnkilde", "", f"{local}@gmail.com", "", "DK") for local in ("mette.ravnkilde", "mravnkilde")]
+    population = Population.count(Columns.read([*crowd, *pair]))
+    expected = Prior.expect(len(crowd))
+    learnt = Prior(expected.same, expected.household, differ={**expected.differ, "email": 0.01})
+    scores = [explain(*pair, population, prior) for prior in (expected, learnt)]
+    assert scores[1].probability < scores[0].probability
+    assert scores[1].fields["email"] < scores[0].fields["email"] - 3

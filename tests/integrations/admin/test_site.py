@@ -30,6 +30,8 @@ LISTS = [
     "/admin/contacts/erasure/",
     "/admin/contacts/scorerule/",
     "/admin/contacts/poolmember/",
+    "/admin/contacts/duplicaterun/",
+    "/admin/contacts/duplicatepolicy/",
     "/admin/bookings/meeting/",
     "/admin/bookings/calendar/",
     "/admin/bookings/payment/",
