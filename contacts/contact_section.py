@@ -12,6 +12,8 @@ from django.utils import timezone
 
 from contacts import contact_export
 from contacts.claims import Kind
+from contacts.detection.clusters import regroup
+from contacts.detection.locks import lock_pairs
 from contacts.dossiers import Deliveries, Dossier, Elsewhere, Family, Section, add_section
 from contacts.histories import (
     count_history,
@@ -21,7 +23,17 @@ from contacts.histories import (
     list_held_ids,
 )
 from contacts.marks import Marks
-from contacts.models import CandidatePair, Consent, Contact, ContactLink, Identifier, ImportRow, Merge
+from contacts.models import (
+    BlockingKeys,
+    CandidatePair,
+    Consent,
+    Contact,
+    ContactLink,
+    Identifier,
+    ImportRow,
+    ImportSeen,
+    Merge,
+)
 from integrations.models import Connection
 from integrations.privacy.encryption import list_unreadable
 from integrations.privacy.payload_erasure import UNNAMED
@@ -121,6 +133,7 @@ class Contacts(Section):
             "links": find_links(family).count(),
             "candidate pairs": find_pairs(family).count(),
             "merges": find_merges(family).count(),
+            "blocking keys": BlockingKeys.objects.filter(contact__in=family).count(),
             "import rows": len(list_import_rows(dossier)),
             "history rows": count_history(Contact, family)
             + sum(count_history(model, list_held(dossier, model)) for model in HELD),
@@ -134,11 +147,14 @@ class Contacts(Section):
         for model in HELD:
             delete_history(model, list_held(dossier, model))
         ImportRow.objects.filter(pk__in=list_import_rows(dossier)).update(values={}, contact=None)
-        find_pairs(family).delete()
+        forget_pairs(family)
         find_merges(family).update(choices={}, before={}, changes={})
         identifiers = Identifier.objects.filter(contact__in=family)
+        ImportSeen.objects.filter(index__in=identifiers.values("index")).delete()
         identifiers.filter(index=None).delete()
         identifiers.update(value="", matched_because="", introduced_by="")
+        # A number identifies nobody without a name: it is free.
+        identifiers.filter(kind=Kind.PHONE).update(is_current=False)
         Consent.objects.filter(contact__in=family).update(wording="", introduced_by="")
         find_links(family).update(matched_because="", pushed_hash="")
         now = timezone.now()
@@ -155,6 +171,15 @@ def list_held(dossier: Dossier, model: type[Model]) -> set[Any]:
 
 def find_pairs(family: Family) -> QuerySet[CandidatePair]:
     return CandidatePair.objects.filter(Q(first__in=family) | Q(second__in=family))
+
+
+def forget_pairs(family: Family) -> None:
+    """With the blocking keys. Whoever was joined over the person is in another group now."""
+    BlockingKeys.objects.filter(contact__in=family).delete()
+    lock_pairs()
+    others = {key for pair in find_pairs(family).values_list("first_id", "second_id") for key in pair}
+    find_pairs(family).delete()
+    regroup(others - set(family))
 
 
 def find_merges(family: Family) -> QuerySet[Merge]:

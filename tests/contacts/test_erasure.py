@@ -99,13 +99,15 @@ def test_what_is_left_is_an_empty_row_that_an_older_state_is_known_by(
     calendar: Connection, crm: Connection, zoe: Contact
 ) -> None:
     link(crm, zoe, "501")
-    indexes = set(Identifier.objects.values_list("kind", "index", "is_current"))
+    indexes = set(Identifier.objects.values_list("kind", "index"))
     erase(zoe)
     shell = latest(zoe)
     assert str(shell) == "Erased person"
     assert shell.erased_at is not None
     assert (shell.name_words, shell.name_company, shell.provenance, shell.lead_score) == ([], None, {}, 0)
-    assert set(Identifier.objects.values_list("kind", "index", "is_current")) == indexes
+    assert set(Identifier.objects.values_list("kind", "index")) == indexes
+    given_up = {row.kind for row in Identifier.objects.filter(is_current=False)}
+    assert given_up == {"phone"}
     assert {row.value for row in Identifier.objects.all()} == {""}
     assert ContactLink.objects.get().external_id == "501"
 
@@ -158,7 +160,7 @@ def test_erasing_needs_as_many_queries_for_twelve_meetings_as_for_two(
 ) -> None:
     for number in range(count):
         receive(make_payload(f"dlv_{number}", id=f"ev_{number}", uid=f"uid_{number}"))
-    with django_assert_max_num_queries(130):
+    with django_assert_max_num_queries(140):
         erase(Contact.objects.get())
 
 
