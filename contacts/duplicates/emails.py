@@ -7,6 +7,7 @@ from functools import lru_cache
 from rapidfuzz.distance import OSA
 
 from contacts.duplicates.names import Name, find_sound, split_letters
+from contacts.duplicates.nicknames import NAMES_OF
 from contacts.duplicates.word_lists import COMMON_DOMAINS, SECOND_LEVELS
 from contacts.free_mail import is_free_mail
 from contacts.normalisation import ROLE_MAILBOXES
@@ -71,16 +72,16 @@ def find_employer(domain: str) -> str:
 def is_spelt_from(local: str, name: Name) -> bool:
     """Whether a local part holds nothing but the name's words and initials: it says no more than the name does.
 
-    Han signs do not tell: it is taken for granted there.
+    Nor does one digit, which is added where the name is taken. Han signs do not tell: it is taken for granted there.
     """
     words = name.list_words()
-    if DIGITS.search(local) or not words:
+    if DIGITS.search(local[:-1]) or not words:
         return False
     if name.is_han:
         return True
     whole = PARTS.sub("", local)
     for word in sorted(words, key=len, reverse=True):
-        for form in (word, find_sound(word)):
+        for form in (word, find_sound(word), *sorted(NAMES_OF.get(word, ()))):
             if len(form) > 1 and form in whole:
                 whole = whole.replace(form, "", 1)
                 break

@@ -35,6 +35,8 @@ CERTAIN = 0.999
 
 
 type Outcomes = NDArray[np.int8]
+# Of many pairs these fill the memory.
+type Bits = NDArray[np.float32]
 
 
 class Outcome(IntEnum):
@@ -63,12 +65,12 @@ class Evidence:
     from. `is_firm`: the whole name agrees, and so does an identifier that nobody else has.
     """
 
-    fields: dict[str, Floats]
+    fields: dict[str, Bits]
     same: Floats
     household: Floats
-    namesakes: Floats
+    namesakes: Bits
     outcomes: dict[str, Outcomes]
-    contradiction: Floats
+    contradiction: Bits
     is_firm: Flags
 
     def take(self, rows: Ints) -> "Evidence":
@@ -130,12 +132,12 @@ class Prior:
         counted = {name: np.full_like(outcomes, Outcome.UNKNOWN) for name, outcomes in evidence.outcomes.items()}
         return replace(evidence, fields=fields, same=evidence.same + sum(changes.values()), outcomes=counted)
 
-    def list_changes(self, evidence: Evidence) -> dict[str, Floats]:
+    def list_changes(self, evidence: Evidence) -> dict[str, Bits]:
         """For each of weights.DIFFER the bits for one person, beyond those of weights.py."""
         found = {}
         for name, usual in w.DIFFER.items():
             part = self.differ[name]
-            bits = np.array([0.0, np.log2((1 - part) / (1 - usual)), np.log2(part / usual)])
+            bits = np.array([0.0, np.log2((1 - part) / (1 - usual)), np.log2(part / usual)], np.float32)
             found[name] = bits[evidence.outcomes[name]]
         return found
 
@@ -169,8 +171,15 @@ def weigh(pairs: Pairs) -> Evidence:
     }
     contradiction = np.where(names.given == Level.DIFFERENT, np.log2(w.GIVEN_DIFFERS), 0.0)
     namesakes = np.where(names.is_full, names.same + countries, -np.inf)
-    outcomes = find_outcomes(pairs, companies, mails, phones)
-    return Evidence(fields, same, alike, namesakes, outcomes, contradiction, is_firm)
+    return Evidence(
+        {name: bits.astype(np.float32) for name, bits in fields.items()},
+        same,
+        alike,
+        namesakes.astype(np.float32),
+        find_outcomes(pairs, companies, mails, phones),
+        contradiction.astype(np.float32),
+        is_firm,
+    )
 
 
 def find_outcomes(

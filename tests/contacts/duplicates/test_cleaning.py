@@ -127,3 +127,16 @@ def test_whatever_was_typed_can_be_cleaned(name, company, email, phone, country)
 def test_a_name_that_is_missing_is_read_from_the_mailbox():
     cleaned = clean(Record("1", email="anouk.buijs@example.nl"))
     assert (cleaned.given, cleaned.family, cleaned.spelt) == ("anouk", "buijs", "1")
+
+
+@pytest.mark.parametrize(
+    "email", ["adam.smith@gmail.com", "adamsmith3@gmail.com", "michael.smith@gmail.com", "a_smith@x.com"]
+)
+def test_an_address_that_only_spells_the_name_is_known(email):
+    given = "Mike" if "michael" in email else "Adam"
+    assert clean(Record("1", f"{given} Smith", email=email)).spelt
+
+
+@pytest.mark.parametrize("email", ["asmith1981@gmail.com", "sunflower@gmail.com"])
+def test_an_address_that_says_more_than_the_name_is_known(email):
+    assert not clean(Record("1", "Adam Smith", email=email)).spelt
