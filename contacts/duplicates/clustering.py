@@ -37,7 +37,10 @@ def find_components(links: Links, total: int) -> Ints:
         one, other = find(left), find(right)
         if one != other:
             parent[max(one, other)] = min(one, other)
-    return np.fromiter((find(row) for row in range(total)), dtype=np.int64)
+    found = np.arange(total)
+    linked = np.unique(np.concatenate([links.left, links.right]))
+    found[linked] = [find(row) for row in linked.tolist()]
+    return found
 
 
 def list_inner_pairs(groups: Ints) -> tuple[Ints, Ints]:

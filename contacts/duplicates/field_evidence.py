@@ -144,18 +144,18 @@ def weigh_phones(pairs: Pairs, is_same_company: Flags) -> FieldEvidence:
 
 
 def find_phone_typos(columns: Columns, left: Codes, right: Codes, among: Flags) -> Flags:
-    """One digit wrong, missing, too many, or two in the wrong order; a country's code may be known of one only."""
+    """One digit wrong, missing, too many, or two in the wrong order."""
     found = np.zeros(len(left), np.bool_)
     rows = np.flatnonzero(among)
     texts = columns.texts["phones"]
-    one, other = ([texts[code].lstrip("+") for code in side[rows].tolist()] for side in (left, right))
-    ends, other_ends = ([text[-TAIL:] for text in side] for side in (one, other))
-    for left_texts, right_texts in ((one, other), (ends, other_ends)):
-        if one:
-            distances = cpdist(
-                left_texts, right_texts, scorer=OSA.distance, score_cutoff=1, dtype=np.int32, workers=count_workers(one)
-            )
-            found[rows] |= distances <= 1
+    one, other = ([texts[code] for code in side[rows].tolist()] for side in (left, right))
+    # Where one number's country is unknown, only the ends can be compared.
+    for place, (number, second) in enumerate(zip(one, other, strict=True)):
+        if number.startswith("+") != second.startswith("+"):
+            one[place], other[place] = number[-TAIL:], second[-TAIL:]
+    if one:
+        distances = cpdist(one, other, scorer=OSA.distance, score_cutoff=1, dtype=np.int32, workers=count_workers(one))
+        found[rows] = distances <= 1
     return found
 
 

@@ -10,7 +10,7 @@ from contacts.duplicates.clustering import Links, divide, find_chain_probabiliti
 from contacts.duplicates.columns import Columns, Flags, Floats, Ints
 from contacts.duplicates.frequencies import Frequencies
 from contacts.duplicates.name_evidence import Pairs
-from contacts.duplicates.scoring import CERTAIN, CHUNK, REVIEW, Evidence, Prior, Verdict, learn_prior, weigh
+from contacts.duplicates.scoring import CERTAIN, CHUNK, REVIEW, Bits, Evidence, Prior, Verdict, learn_prior, weigh
 
 # Candidates that seem less probable than this, before the file has shown how many pairs there are, are let go.
 KEPT = 0.001
@@ -145,7 +145,7 @@ def find_groups(columns: Columns, frequencies: Frequencies, links: Links, bits: 
     return groups
 
 
-def find_contradictions(columns: Columns, frequencies: Frequencies, left: Ints, right: Ints) -> Iterator[Floats]:
+def find_contradictions(columns: Columns, frequencies: Frequencies, left: Ints, right: Ints) -> Iterator[Bits]:
     for start in range(0, len(left), CHUNK):
         part = slice(start, start + CHUNK)
         yield weigh(Pairs(columns, frequencies, left[part], right[part])).contradiction
