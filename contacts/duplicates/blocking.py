@@ -120,14 +120,19 @@ def encode_values(columns: Columns) -> dict[str, Ints]:
 
 
 def find_pairs_of_kind(kind: Kind, values: dict[str, Ints]) -> Iterator[Ints]:
+    further = [name for name in FURTHER if kind.values[0][0] != name]
+    yield from pair_blocks(*list_keys(kind, values), values, kind, further)
+
+
+def list_keys(kind: Kind, values: dict[str, Ints]) -> tuple[Ints, Ints]:
+    """All keys of a kind, and whose they are."""
     keys, rows = [], []
     for first, second in kind.values:
         key = join(values[first], values[second], is_unordered=kind.is_unordered) if second else values[first]
         is_known = key != 0
         keys.append(key[is_known])
         rows.append(np.flatnonzero(is_known))
-    further = [name for name in FURTHER if kind.values[0][0] != name]
-    yield from pair_blocks(np.concatenate(keys), np.concatenate(rows), values, kind, further)
+    return np.concatenate(keys), np.concatenate(rows)
 
 
 def join(first: Ints, second: Ints, *, is_unordered: bool = False) -> Ints:
