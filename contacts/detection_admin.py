@@ -19,8 +19,8 @@ class DuplicatePolicyAdmin(HistoryAdmin, Admin):
     fields = ("merges_certain",)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """There is one at most."""
-        return super().has_add_permission(request) and not DuplicatePolicy.objects.exists()
+        """There is one, from the start."""
+        return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -11,6 +11,10 @@ from django.db import migrations, models
 from integrations.schedules import DJANGO_Q, add_schedule
 
 
+def make_policy(apps, schema_editor):
+    apps.get_model("contacts", "DuplicatePolicy").objects.get_or_create(id=1)
+
+
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -134,5 +138,6 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(fields=('census', 'key'), name='census_count_once')],
             },
         ),
+        migrations.RunPython(make_policy, migrations.RunPython.noop),
         add_schedule("compare_changes", "contacts.jobs.compare_changes", minutes=1),
     ]

@@ -130,7 +130,7 @@ class DuplicateRun(models.Model):
 
 
 class DuplicatePolicy(models.Model):
-    """What is done by itself with duplicates. There is one row at most; without it, nothing is."""
+    """What is done by itself with duplicates. A migration makes the one row; without it, nothing is."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
     merges_certain = models.BooleanField(

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from contacts.claims import index_value
 from contacts.detection import full
-from contacts.models import CandidatePair, Contact, Identifier
+from contacts.models import CandidatePair, Contact, DuplicatePolicy, Identifier
 from contacts.normalisation import normalise_email, normalise_phone
 from tests.benchmarks.people import make_rows
 
@@ -42,6 +42,11 @@ def add_crowd(count: int, *, mix: str = "world", seed: int = 5) -> list[Contact]
 
 def compare_all(**options) -> full.Found:
     return full.run(workers=0, report=lambda step, done, total: None, **options)[1]
+
+
+def merge_by_itself() -> DuplicatePolicy:
+    """Say that certain pairs are merged."""
+    return DuplicatePolicy.objects.update_or_create(pk=1, defaults={"merges_certain": True})[0]
 
 
 type State = dict[tuple[UUID, UUID], tuple]

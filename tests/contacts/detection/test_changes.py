@@ -8,9 +8,9 @@ from django_q.signing import SignedPackage
 from contacts import jobs
 from contacts.detection.changes import note_changes
 from contacts.merging import merge
-from contacts.models import CandidatePair, Contact, ContactChange, DuplicatePolicy, Identifier, Merge
+from contacts.models import CandidatePair, Contact, ContactChange, Identifier, Merge
 from contacts.undoing import undo
-from tests.contacts.detection.crowds import add, add_crowd, compare_all, find_pair
+from tests.contacts.detection.crowds import add, add_crowd, compare_all, find_pair, merge_by_itself
 from tests.contacts.families import meet
 
 pytestmark = pytest.mark.django_db
@@ -108,7 +108,7 @@ def test_a_second_job_for_all_leaves_it_to_the_first(monkeypatch):
 
 
 def test_certain_pairs_are_merged_where_the_policy_says_so():
-    DuplicatePolicy.objects.create(merges_certain=True)
+    merge_by_itself()
     add_crowd(150)
     one, other = add(*ZEB), add(*ZEB)
     jobs.compare_all()

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from contacts.detection.policy import merge_certain
 from contacts.models import CandidatePair, Contact, ContactChange, DuplicatePolicy, DuplicateRun, Merge
-from tests.contacts.detection.crowds import add
+from tests.contacts.detection.crowds import add, merge_by_itself
 
 pytestmark = pytest.mark.django_db
 
@@ -21,13 +21,14 @@ def make_pair(verdict="certain", **values):
 
 @pytest.fixture
 def policy():
-    return DuplicatePolicy.objects.create(merges_certain=True)
+    return merge_by_itself()
 
 
-def test_nothing_is_merged_without_a_policy():
+def test_nothing_is_merged_unless_somebody_says_so():
     make_pair()
     assert merge_certain() == 0
-    DuplicatePolicy.objects.create()
+    assert DuplicatePolicy.objects.get().merges_certain is False
+    DuplicatePolicy.objects.all().delete()
     assert merge_certain() == 0
     assert not Merge.objects.exists()
 
@@ -88,16 +89,18 @@ def test_both_contacts_are_compared_after_a_merge(policy):
 # --- In the admin -----------------------------------------------------------------------------------------------------
 
 
-def test_policy_is_made_once_and_changed_with_history(admin_client):
-    add_page = reverse("admin:contacts_duplicatepolicy_add")
-    assert admin_client.post(add_page, {"merges_certain": "on"}).status_code == 302
+def test_policy_is_changed_with_history(admin_client):
     policy = DuplicatePolicy.objects.get()
-    assert policy.merges_certain
-    assert admin_client.get(add_page).status_code == 403
-    change_page = reverse("admin:contacts_duplicatepolicy_change", args=[policy.pk])
-    assert admin_client.post(change_page, {}).status_code == 302
+    page = reverse("admin:contacts_duplicatepolicy_change", args=[policy.pk])
+    for form in ({"merges_certain": "on"}, {}):
+        assert admin_client.post(page, form).status_code == 302
     assert [past.merges_certain for past in policy.history.order_by("history_id")] == [True, False]
     assert admin_client.get(reverse("admin:contacts_duplicatepolicy_changelist")).status_code == 200
+
+
+def test_policy_is_neither_added_nor_deleted(admin_client):
+    policy = DuplicatePolicy.objects.get()
+    assert admin_client.get(reverse("admin:contacts_duplicatepolicy_add")).status_code == 403
     assert admin_client.post(reverse("admin:contacts_duplicatepolicy_delete", args=[policy.pk])).status_code == 403
 
 
@@ -105,7 +108,7 @@ def test_policy_is_not_changed_by_who_may_only_look(client, django_user_model):
     viewer = django_user_model.objects.create_user("viewer", is_staff=True)
     viewer.user_permissions.add(Permission.objects.get(codename="view_duplicatepolicy"))
     client.force_login(viewer)
-    policy = DuplicatePolicy.objects.create()
+    policy = DuplicatePolicy.objects.get()
     page = reverse("admin:contacts_duplicatepolicy_change", args=[policy.pk])
     assert client.get(page).status_code == 200
     assert client.post(page, {"merges_certain": "on"}).status_code == 403
