@@ -110,7 +110,7 @@ class Measured:
 
 
 def measure(bench: Bench, *, per_s: float, workers: int) -> Measured:
-    """Run the command. The worker comes once it has begun: it would compare all contacts by itself."""
+    """Run the command. A worker that came earlier would compare all contacts by itself."""
     command = [sys.executable, "manage.py", "find_duplicates", "--json", "--workers", str(workers)]
     log = bench.folder / "find_duplicates.log"
     begun = time.monotonic()
@@ -118,22 +118,32 @@ def measure(bench: Bench, *, per_s: float, workers: int) -> Measured:
         process = subprocess.Popen(
             command, cwd=ROOT, env=bench.environ, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
         )
-    watch = subprocess.Popen(
+    watcher = subprocess.Popen(
         [sys.executable, "-m", "tests.benchmarks.find_duplicates", "--watch", str(process.pid)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
     )
+    try:
+        sent = post_beside(bench, process, per_s)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    out, peak = process.communicate()[0], watcher.communicate()[0]
+    if process.returncode:
+        sys.exit(log.read_text()[-3000:])
+    ended_s = float(json.loads(peak)["ended_at"]) - begun
+    return Measured(json.loads(out), ended_s, json.loads(peak)["peak_mib"], sent)
+
+
+def post_beside(bench: Bench, process: subprocess.Popen[bytes], per_s: float) -> list[Sent]:
+    """Bookings until the command has ended. The worker comes once it has begun."""
     while not bench.fetch("SELECT count(*) FROM contacts_duplicaterun") and process.poll() is None:
         time.sleep(0.05)
     bench.start("worker", "manage.py", "qcluster")
     sent: list[Sent] = []
     while process.poll() is None:
         sent += bench.post("during", per_s)
-    out, peak = process.communicate()[0], watch.communicate()[0]
-    if process.returncode:
-        sys.exit(log.read_text()[-3000:])
-    ended_s = float(json.loads(peak)["ended_at"]) - begun
-    return Measured(json.loads(out), ended_s, json.loads(peak)["peak_mib"], sent)
+    return sent
 
 
 def watch(leader: int) -> None:
