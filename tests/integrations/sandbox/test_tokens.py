@@ -33,7 +33,13 @@ IDENTITIES: dict[str, tuple[str, Any]] = {
 
 @pytest.fixture(autouse=True)
 def _afresh(client: Client) -> Iterator[None]:
+    """Other tests of this process have authorised here as well."""
+    reset(client)
     yield
+    reset(client)
+
+
+def reset(client: Client) -> None:
     for name in PAGES.values():
         client.post(f"/{name}/_sandbox/reset")
 
