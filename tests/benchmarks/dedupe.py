@@ -202,7 +202,9 @@ def say(is_met: bool) -> str:
 def make(mix: str, rows: int, seed: int) -> Path:
     path = FOLDER / f"{mix}-{rows}-{seed}.csv"
     if not path.exists():
-        write_people(path, mix=mix, rows=rows, seed=seed)
+        part = path.with_suffix(".part")
+        write_people(part, mix=mix, rows=rows, seed=seed)
+        part.rename(path)
     return path
 
 
