@@ -57,8 +57,11 @@ def mix(people: list[Contact], random: Random) -> None:
 
 
 def read_rows(table: str, condition: str, keys: Any) -> list[tuple[Any, ...]]:
+    """All columns but a pair's cluster, which follows the pairs that are left."""
     with database.cursor() as cursor:
-        cursor.execute(f'SELECT t::text FROM "{table}" t WHERE {condition} ORDER BY 1', [keys])
+        cursor.execute(
+            f"SELECT (to_jsonb(t) - 'cluster')::text FROM \"{table}\" t WHERE {condition} ORDER BY 1", [keys]
+        )
         return cursor.fetchall()
 
 
