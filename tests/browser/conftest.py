@@ -96,7 +96,7 @@ def find_ports(count: int) -> list[int]:
 
 
 def wait_until_ready(installation: Installation, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 180
     while "Keepsync is running" not in log.read_text():
         assert process.poll() is None, log.read_text()[-3000:]
         assert time.monotonic() < deadline, log.read_text()[-3000:]
