@@ -50,7 +50,7 @@ class Group:
 
 
 def run(
-    arguments: Sequence[str], environment: Mapping[str, str], timeout_s: float = 60
+    arguments: Sequence[str], environment: Mapping[str, str], timeout_s: float = 180
 ) -> subprocess.CompletedProcess[str]:
     """`python ARGUMENTS` to its end, with its output as text."""
     return subprocess.run(
