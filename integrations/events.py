@@ -178,13 +178,12 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where an event came from: a delivery, a reconciliation, or an answer to a question of ours (neither)."""
+    """Where an event came from."""
 
     connection_id: int
     connection: str
-    delivery_id: UUID | None
+    delivery_id: UUID
     default_region: str
-    reconciliation_id: UUID | None = None
 
 
 type Handler[E: Event] = Callable[[E, Origin], Outcome]

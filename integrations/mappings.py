@@ -117,10 +117,10 @@ def hash_values(values: Mapping[str, Any]) -> str:
 class Owners:
     """Who our users are at a CRM: as an administrator mapped them, else as the CRM finds them by e-mail.
 
-    What is found there is kept, and what is not is asked once for each batch. Without an account nobody is asked.
+    What is found there is kept, and what is not is asked once for each batch.
     """
 
-    def __init__(self, connection: Connection, account: Account | None) -> None:
+    def __init__(self, connection: Connection, account: Account) -> None:
         self.connection = connection
         self.account = account
         mapped = OwnerMapping.objects.filter(connection=connection).values_list("user_id", "external_id")
@@ -135,9 +135,7 @@ class Owners:
         return self.known[user.pk]
 
     def look_up(self, user: Any) -> str | None:
-        if self.account is None or not user.email:
-            return None
-        found = get_crm(self.connection).find_owner(self.account, user.email)
+        found = get_crm(self.connection).find_owner(self.account, user.email) if user.email else ""
         if not found:
             return None
         defaults = {"external_id": found}

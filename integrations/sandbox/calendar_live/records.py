@@ -31,8 +31,6 @@ class Price:
 
 @dataclass(frozen=True)
 class EventType:
-    """What a public page offers. One that does not see others knows its own bookings only, and books over the rest."""
-
     id: str
     slug: str
     name: str
@@ -42,7 +40,6 @@ class EventType:
     capacity: int = 1
     online_meeting: Literal["none", "zoom"] = "none"
     price: Price | None = None
-    sees_others: bool = True
 
 
 @dataclass(frozen=True)
