@@ -11,12 +11,9 @@ import numpy as np
 
 from contacts.detection.keys import list_keys, store_keys
 from contacts.detection.reading import list_ranges, read_range
-from contacts.duplicates.columns import Builder, Columns, Ints
-from contacts.duplicates.records import COLUMNS
+from contacts.duplicates.columns import Builder, Columns, Ints, join_texts
 
 BATCH = 5000
-# Texts of one column travel between processes joined by a sign that none contains.
-SEPARATOR = "\x1f"
 ID_BYTES = 16
 
 type Bounds = tuple[UUID, UUID]
@@ -73,7 +70,7 @@ def read_all(*, workers: int, has_writes: bool, report: Callable[[int], None]) -
             if part.sizes:
                 ids += part.ids
                 sizes.append(np.array(part.sizes, np.int64))
-                builder.add([text.split(SEPARATOR) for text in part.texts])
+                builder.add_joined(part.texts)
             report(len(ids) // ID_BYTES)
     all_sizes = np.concatenate(sizes)
     return People(bytes(ids), np.cumsum(all_sizes) - all_sizes, builder.build(), unreadable, keys_written)
@@ -105,7 +102,7 @@ def clean_range(bounds: Bounds, *, has_writes: bool) -> Part:
     return Part(
         ids=b"".join(key.bytes for key in rows),
         sizes=[len(own) for own in rows.values()],
-        texts=[SEPARATOR.join(getattr(row, name).replace(SEPARATOR, "") for row in cleaned) for name in COLUMNS],
+        texts=join_texts(cleaned),
         unreadable=len(readings.unreadable),
         keys_written=keys_written,
     )

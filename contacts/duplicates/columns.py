@@ -41,6 +41,15 @@ class Vocabulary:
         return list(self.codes)
 
 
+# Texts of one column travel between processes joined by a sign that none contains.
+SEPARATOR = "\x1f"
+
+
+def join_texts(contacts: Sequence[Cleaned]) -> list[str]:
+    """For each of COLUMNS its texts, as `Builder.add_joined` takes them."""
+    return [SEPARATOR.join(getattr(contact, name).replace(SEPARATOR, "") for contact in contacts) for name in COLUMNS]
+
+
 class Builder:
     """Takes batches of cleaned contacts, and makes the columns of all of them."""
 
@@ -52,6 +61,9 @@ class Builder:
         """One batch: a sequence of texts for each of COLUMNS."""
         for name, texts in zip(COLUMNS, columns, strict=True):
             self.chunks[name].append(self.vocabularies[VOCABULARY_OF.get(name, name)].encode(texts))
+
+    def add_joined(self, texts: Iterable[str]) -> None:
+        self.add([text.split(SEPARATOR) for text in texts])
 
     def build(self) -> "Columns":
         codes = {name: np.concatenate([*chunks, np.zeros(0, np.int32)]) for name, chunks in self.chunks.items()}

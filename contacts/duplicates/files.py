@@ -9,14 +9,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
-from contacts.duplicates.columns import Builder, Columns
-from contacts.duplicates.records import COLUMNS, Record, clean
+from contacts.duplicates.columns import Builder, Columns, join_texts
+from contacts.duplicates.records import Record, clean
 
 FIELDS = ("id", "full_name", "company", "email", "phone", "country")
 BATCH = 10_000
 PROCESSES = 2
-# Texts of one column travel between processes joined by a sign that none contains.
-SEPARATOR = "\x1f"
 
 type Row = tuple[str, ...]
 
@@ -41,7 +39,7 @@ def read_contacts(path: Path, *, report: Callable[[int], None] = lambda count: N
     with open_text(path) as file:
         batches = list_batches(file, ids)
         for texts in clean_batches(batches):
-            builder.add([text.split(SEPARATOR) for text in texts])
+            builder.add_joined(texts)
             report(len(ids))
     check_ids(ids)
     return Contacts(ids, builder.build())
@@ -113,6 +111,5 @@ def clean_batches(batches: Iterator[list[Row]]) -> Iterator[list[str]]:
 
 
 def clean_batch(rows: list[Row]) -> list[str]:
-    """For each of COLUMNS its texts, joined by SEPARATOR."""
     contacts = [clean(Record(*row)) for row in rows]
-    return [SEPARATOR.join(getattr(contact, name).replace(SEPARATOR, "") for contact in contacts) for name in COLUMNS]
+    return join_texts(contacts)
