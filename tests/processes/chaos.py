@@ -43,6 +43,12 @@ class Visit:
     event_id: str = ""
     checkout_url: str = ""
     done: list[str] = field(default_factory=list)
+    host: "Visit | None" = None
+
+    @property
+    def may_act(self) -> bool:
+        """Whether there is something left to do, and whom it waits for has done all."""
+        return bool(self.steps) and not (self.host and self.host.steps)
 
 
 # --- The plan ---------------------------------------------------------------------------------------------------------
@@ -98,12 +104,12 @@ def make_call(slug: str, free: list[str], answers: dict[str, str], guest: Guest,
 
 
 def make_group(slot: str, people: Iterator[Guest], chance: random.Random) -> list[Visit]:
-    """The first one pays at once, so that there is an event for the others to join."""
-    visits = []
+    """The first one pays and stays before the others come, so that there is always an event for them to join."""
+    visits: list[Visit] = []
     for number in range(GROUP_SIZE):
         steps = ["book", *["decline"] * (chance.random() < DECLINED), "pay"]
         steps += ["cancel"] * (number > 0 and chance.random() < CANCELLED)
-        visits.append(Visit("pricing-masterclass", slot, next(people), steps))
+        visits.append(Visit("pricing-masterclass", slot, next(people), steps, host=visits[0] if visits else None))
     return visits
 
 
@@ -135,7 +141,7 @@ class Crowd:
 
     def act(self) -> bool:
         """The next step of somebody; False where all wait for letters that have not come."""
-        acting = [visit for visit in self.visits if visit.steps]
+        acting = [visit for visit in self.visits if visit.may_act]
         self.chance.shuffle(acting)
         letters = self.read_letters() if all(visit.steps[0] == "open_letter" for visit in acting) else {}
         for visit in acting:
