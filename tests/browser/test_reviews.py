@@ -48,7 +48,7 @@ print(json.dumps([str(pair.pk) for pair in pairs]))
 
 @pytest.fixture(scope="session")
 def pairs(installation: Installation) -> list[str]:
-    """The ids of three pairs, the likeliest first; made once in an installation, as often as this module is taken up."""
+    """The ids of three pairs, the likeliest first, made once in an installation."""
     made: list[str] = json.loads(installation.manage("shell", "-v", "0", "-c", MAKE))
     return made
 
