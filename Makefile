@@ -10,7 +10,7 @@ OIDC := tests/oauth
 NPM := $(shell command -v npm)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast test-contracts lint format types layers migrations deploy-check node-packages bench-intake bench-sync bench-dedupe bench-find-duplicates lock clean
+.PHONY: help install run test test-fast test-contracts lint format types layers migrations deploy-check node-packages bench-intake bench-sync bench-dedupe bench-find-duplicates bench-reconcile lock clean
 
 help:  ## Show the targets.
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "%-21s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ bench-dedupe: $(VENV)/dev.stamp  ## Measure match_csv beside splink and rapidfuz
 
 bench-find-duplicates: $(VENV)/dev.stamp  ## Measure find_duplicates over 1,000,000 contacts, while webhooks come in.
 	$(PY) -m tests.benchmarks.find_duplicates
+
+bench-reconcile: $(VENV)/dev.stamp  ## Measure the reconciliation of 100,000 events with 100,000 records.
+	$(PY) -m tests.benchmarks.reconcile
 
 lock: $(VENV)/dev.stamp  ## Compile the lock files from pyproject.toml (needs uv).
 	uv pip compile -q --universal --python-version 3.12 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml -o requirements.lock

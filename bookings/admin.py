@@ -1,20 +1,32 @@
 """Meetings: when they are, here and in UTC, who comes, and the deliveries that made them what they are."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import path
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 
-from bookings import flow_panels, payment_admin, review_facts  # noqa: F401
+from bookings import (  # noqa: F401
+    clock_change_page,
+    conflict_admin,
+    flow_panels,
+    payment_admin,
+    reconciliation_admin,
+    reservation_admin,
+    review_facts,
+)
+from bookings.local_times import show_local
 from bookings.models import Attendance, Calendar, Meeting
 from bookings.occurrences import MeetingOccurrence, list_occurrences
-from bookings.timezones import zone
+from bookings.reservations import apply_buffers
 from contacts.identifiers import hold
 from contacts.models import Contact, Identifier
 from contacts.normalisation import normalise_email
@@ -49,18 +61,6 @@ OCCURRENCES_SHOWN = 5
 WINDOWS = (timedelta(days=60), timedelta(days=400), timedelta(days=6 * 366))
 
 
-def show_local(moment: datetime, zone_name: str) -> str:
-    """The wall-clock time in the zone, and the same in UTC below it."""
-    local = moment.astimezone(zone(zone_name))
-    return format_html(
-        '<span class="whitespace-nowrap">{} <span class="text-subtle">{}</span></span>'
-        '<br><span class="text-xs text-subtle whitespace-nowrap">{}</span>',
-        f"{local:%a %Y-%m-%d %H:%M}",
-        zone_name,
-        format_utc(moment),
-    )
-
-
 def find_next(meeting: Meeting) -> list[MeetingOccurrence]:
     """The next occurrences of a series, from now on or from its start."""
     begin = timezone.now()
@@ -82,6 +82,8 @@ class MeetingAdmin(ReadOnlyMixin, LongListMixin, HistoryAdmin, DetailAdmin):
     )
     list_select_related = ("calendar",)
     ordering = ("-id",)
+    buttons = (reconciliation_admin.MEETING_BUTTON,)
+    page_links = (clock_change_page.LINK,)
     sortable_by = ("starts",)
     search_fields = ("id",)
     search_help_text = "External id, event uid, or attendee's e-mail"
@@ -120,8 +122,23 @@ class MeetingAdmin(ReadOnlyMixin, LongListMixin, HistoryAdmin, DetailAdmin):
 
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view(flow_panels.open_meeting_of)
-        address = path("of-invitation/<path:key>/", view, name="bookings_meeting_of_invitation")
-        return [address, *super().get_urls()]
+        mine = [
+            path("of-invitation/<path:key>/", view, name="bookings_meeting_of_invitation"),
+            path(
+                "<path:object_id>/clock_changes/",
+                self.admin_site.admin_view(self.show_clock_changes),
+                name="bookings_meeting_clock_changes",
+            ),
+        ]
+        return [*mine, *super().get_urls()]
+
+    def show_clock_changes(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        meeting = self.get_object(request, unquote(object_id))
+        if meeting is None:
+            raise Http404
+        if not self.has_view_permission(request, meeting):
+            raise PermissionDenied
+        return clock_change_page.show_clock_changes(request, meeting)
 
     @admin.display(description="title")
     def title_shown(self, meeting: Meeting) -> str:
@@ -270,11 +287,35 @@ def show_meetings_of_contact(request: HttpRequest, contact: Contact) -> Panel:
 
 
 @admin.register(Calendar)
-class CalendarAdmin(ReadOnlyMixin, Admin):
+class CalendarAdmin(Admin):
+    """calendar.live says what a calendar is; the buffers are ours."""
+
     list_display = ("name", "connection", "external_id", "timezone", "meetings")
     list_select_related = ("connection",)
     list_filter = ("connection",)
-    fields = ("name", "connection", "external_id", "timezone", "owner_email", "meetings")
+    readonly_fields = ("name", "connection", "external_id", "timezone", "owner_email", "meetings")
+    fieldsets = (
+        (None, {"fields": readonly_fields}),
+        (
+            "Buffers",
+            {
+                "fields": ("buffer_before_min", "buffer_after_min"),
+                "description": "Time around each meeting in which nothing else is booked through Keepsync.",
+            },
+        ),
+    )
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    @transaction.atomic
+    def save_model(self, request: HttpRequest, obj: Calendar, form: Any, change: bool) -> None:
+        """What calendar.live says may have changed since the page was opened."""
+        obj.save(update_fields=["buffer_before_min", "buffer_after_min"])
+        apply_buffers(obj)
 
     @admin.display(description="meetings")
     def meetings(self, calendar: Calendar) -> str:

@@ -3,16 +3,26 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db.models import Prefetch
-from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
+from django.db.models import Case, OuterRef, Prefetch, Q, Subquery, When
+from django.db.models.functions import JSONObject
+from drf_spectacular.utils import (
+    OpenApiParameter,
+    OpenApiResponse,
+    extend_schema,
+    extend_schema_view,
+    inline_serializer,
+)
 from rest_framework import exceptions, serializers
 from rest_framework.decorators import action
+from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from bookings.availability import LONGEST_WINDOW, Availability, read_availability
-from bookings.models import Attendance, Calendar, Meeting, MeetingLink
+from bookings.booking_api import ERROR, KEY, BookingMixin, BookingPermissions, describe_answers
+from bookings.inputs import MeetingInput
+from bookings.models import Attendance, Calendar, Conflict, Meeting, MeetingLink
 from bookings.occurrences import list_occurrences
 from bookings.timezones import format_instant
 from integrations.api import ReadViewSet, read_instant
@@ -43,6 +53,7 @@ class CalendarSerializer(serializers.ModelSerializer[Calendar]):
 
 
 class MeetingSerializer(serializers.ModelSerializer[Meeting]):
+    external_id = serializers.SerializerMethodField()
     title = serializers.CharField()
     calendar = CalendarSerializer()
     attendees = AttendeeSerializer(source="attendances", many=True)
@@ -59,6 +70,10 @@ class MeetingSerializer(serializers.ModelSerializer[Meeting]):
             "timezone", "recurrence", "attendees", "join_url", "payment", "external_ids", "conflict", "created_at",
             "updated_at",
         ]  # fmt: skip
+
+    def get_external_id(self, meeting: Meeting) -> str:
+        """What its caller calls it, where it was booked through this API; else what calendar.live does."""
+        return meeting.caller_id or ("" if meeting.is_pending else meeting.external_id)
 
     def get_recurrence(self, meeting: Meeting) -> dict[str, Any] | None:
         if not meeting.rrule:
@@ -82,17 +97,42 @@ class MeetingSerializer(serializers.ModelSerializer[Meeting]):
     def get_external_ids(self, meeting: Meeting) -> dict[str, str]:
         """At the calendar, and at each CRM or Zoom account where it is."""
         there = {link.connection.slug: link.external_id for link in meeting.links.all() if not link.is_gone}
-        return {meeting.connection.slug: meeting.external_id} | there
+        return ({} if meeting.is_pending else {meeting.connection.slug: meeting.external_id}) | there
 
     def get_conflict(self, meeting: Meeting) -> dict[str, str] | None:
-        """Conflicts arise where two sides may write; meetings that only calendar.live writes have none."""
-        return None
+        """As `find_conflict` has found it."""
+        found: dict[str, str] | None = meeting.shown_conflict  # type: ignore[attr-defined]
+        return found
 
 
-class MeetingViewSet(ReadViewSet):
-    """Meetings, newest first."""
+def find_conflict() -> Subquery:
+    """Of the conflicts that a meeting is part of, the newest open one; else the newest."""
+    mine = Q(meeting=OuterRef("pk")) | Q(other_meeting=OuterRef("pk"))
+    newest = Conflict.objects.filter(mine).order_by(Case(When(status=Conflict.Status.OPEN, then=0), default=1), "-id")
+    return Subquery(newest.values(shown=JSONObject(id="id", kind="kind", status="status"))[:1])
+
+
+@extend_schema_view(
+    create=extend_schema(
+        parameters=[KEY],
+        request=MeetingInput,
+        responses={
+            "200": OpenApiResponse(MeetingSerializer, description="The key is known: the first answer."),
+            "201": OpenApiResponse(MeetingSerializer, description="Booked."),
+            "422": OpenApiResponse(ERROR, description="The key was used with another body."),
+            **describe_answers(MeetingSerializer),
+        },
+    ),
+    partial_update=extend_schema(
+        request=MeetingInput(partial=True), responses={"200": MeetingSerializer, **describe_answers(MeetingSerializer)}
+    ),
+    destroy=extend_schema(responses={"200": MeetingSerializer, **describe_answers(MeetingSerializer)}),
+)
+class MeetingViewSet(BookingMixin, ReadViewSet):
+    """Meetings, newest first; booking, changing and cancelling them at calendar.live."""
 
     serializer_class = MeetingSerializer
+    permission_classes = [IsAuthenticated, BookingPermissions]
     statuses = Meeting.Status.values
     filters = ("external_id", "calendar_event_uid", "status")
 
@@ -100,9 +140,13 @@ class MeetingViewSet(ReadViewSet):
         links = MeetingLink.objects.select_related("connection").defer("connection__credentials")
         prefetched = ("attendances", Prefetch("links", links))
         found = Meeting.objects.select_related("calendar", "connection").prefetch_related(*prefetched)
+        found = found.annotate(shown_conflict=find_conflict())
         if self.action != "list":
             return found
-        return found.filter(**self.read_filters())
+        filters = self.read_filters()
+        named = filters.pop("external_id", None)
+        found = found.filter(**filters)
+        return found if named is None else found.filter(Q(caller_id=named) | Q(external_id=named))
 
     @extend_schema(
         parameters=WINDOW,

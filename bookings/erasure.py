@@ -2,6 +2,7 @@
 
 - Attendances and invitations keep their place, without name, address, points and personal link.
 - A meeting of this person alone loses title, description, answers and the link to pay.
+- What was asked for and answered when one of these was booked through the API is emptied, once it is done.
 - In a meeting with others the person's full name, addresses and numbers are masked in the title, the description and
   the answers; the answers go altogether where the person is the first attendee, who has filled the form in. A given
   name alone is left: nobody could tell it from a word.
@@ -13,7 +14,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from bookings.models import Attendance, Invitation, Meeting, Payment
+from bookings.models import Attendance, BookingRequest, Invitation, Meeting, Payment
 from bookings.traces import Traces, find_payments
 from contacts.dossiers import join_marks
 from contacts.histories import delete_history, history_of
@@ -30,6 +31,8 @@ BATCH = 500
 
 def forget(traces: Traces, marks: Marks) -> None:
     forget_texts(traces, marks)
+    done = BookingRequest.objects.filter(meeting__in=traces.meetings, finished_at__isnull=False)
+    done.update(body={}, base={}, answer=None, answer_status=None)
     delete_history(Attendance, traces.attendances)
     Attendance.objects.filter(pk__in=traces.attendances).update(email="", full_name="", lead_score=0)
     delete_history(Invitation, traces.invitations)
@@ -71,12 +74,12 @@ def mask_row(row: Any, marks: Marks, *, has_answered: bool) -> bool:
 # --- What comes later -------------------------------------------------------------------------------------------------
 
 
-def forget_again(meeting: Meeting, attendees: Iterable[BookedAttendee], delivery_id: UUID) -> None:
+def forget_again(meeting: Meeting, attendees: Iterable[BookedAttendee], delivery_id: UUID | None) -> None:
     """A state of the time before has come after these attendees were erased: it is forgotten as well."""
     named = [read_marks(attendee) for attendee in attendees]
     if not named:
         return
-    erase_payloads([delivery_id])
+    erase_payloads([delivery_id] if delivery_id else [])
     erased_at = list(meeting.attendances.order_by("id").values_list("contact__erased_at", flat=True))
     this, nothing = frozenset({meeting.pk}), frozenset[Any]()
     is_alone, has_answered = all(erased_at), erased_at[0] is not None

@@ -4,18 +4,25 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from bookings.models import Invitation, Meeting, MeetingLink
+from bookings.models import BookingRequest, Invitation, Meeting, MeetingLink
 from integrations.admin.effect_panels import list_effects_of
-from integrations.admin.formats import NOTHING, address_of, link_to, read_uuid, show_instant, show_label
+from integrations.admin.formats import NOTHING, address_of, link_to, read_uuid, show_choice, show_instant, show_label
 from integrations.admin.panels import Panel, panel_on
 from integrations.admin.subjects import page_of
 
 SHOWN = 50
+REQUEST_VARIANTS = {BookingRequest.State.CONFIRMED: "success", BookingRequest.State.FAILED: "danger"}
 
 
 @page_of("meeting")
 def find_meeting_page(key: str) -> str:
     return reverse("admin:bookings_meeting_change", args=[key])
+
+
+@page_of("booking")
+def find_booked_page(key: str) -> str:
+    """Requests about one meeting go under its id."""
+    return find_meeting_page(key)
 
 
 @page_of("invitation")
@@ -68,8 +75,27 @@ def show_invitations(request: HttpRequest, meeting: Meeting) -> Panel | None:
     return Panel("Invitations", headers=headers, rows=rows) if rows else None
 
 
+@panel_on(Meeting, rank=1)
+def show_requests(request: HttpRequest, meeting: Meeting) -> Panel | None:
+    """What programs and operators have asked calendar.live for through Keepsync."""
+    rows = [
+        [
+            asked.get_kind_display(),
+            asked.user or NOTHING,
+            show_choice(asked, "state", REQUEST_VARIANTS),
+            asked.failure or NOTHING,
+            show_instant(asked.created_at),
+            show_instant(asked.finished_at),
+        ]
+        for asked in meeting.requests.select_related("user")[:SHOWN]
+    ]
+    headers = ["What", "By", "State", "Why not", "Asked", "Finished"]
+    return Panel("Asked for through Keepsync", headers=headers, rows=rows) if rows else None
+
+
 @panel_on(Meeting, rank=2)
 def show_effects(request: HttpRequest, meeting: Meeting) -> Panel:
     """About the meeting itself, and about each of its invitations."""
     keys = meeting.invitations.values_list("pk", flat=True)
-    return list_effects_of([f"meeting:{meeting.pk}", *(f"invitation:{key}" for key in keys)])
+    mine = (f"meeting:{meeting.pk}", f"booking:{meeting.pk}")
+    return list_effects_of([*mine, *(f"invitation:{key}" for key in keys)])

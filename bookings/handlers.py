@@ -1,9 +1,9 @@
 """What bookings do when something happens at a provider."""
 
-from uuid import UUID
-
-from bookings import meeting_section, merging, sync  # noqa: F401
-from bookings.flows import checkout, lead_capture, online_meeting
+from bookings import meeting_section, merging  # noqa: F401
+from bookings.adoption import read_reference
+from bookings.automations import follow
+from bookings.flows import crm_booking, online_meeting  # noqa: F401
 from bookings.models import Invitation, Meeting, MeetingLink
 from bookings.payments import Told, lock_payments, settle
 from bookings.upserts import read_payment, settle_older_payment, upsert_meeting
@@ -18,14 +18,6 @@ from integrations.events import (
     RegistrantChanged,
     handles,
 )
-
-FLOWS = (lead_capture.follow, checkout.follow, online_meeting.follow, sync.follow)
-
-
-def follow(meeting: Meeting) -> None:
-    """Let every automation see where the meeting is now."""
-    for flow in FLOWS:
-        flow(meeting)
 
 
 @handles(BookingChanged)
@@ -60,14 +52,6 @@ def find_referenced(event: PaymentChanged) -> Meeting | None:
     """The meeting that a session of ours was made for, locked."""
     meeting_id = read_reference(event.client_reference)
     return Meeting.objects.select_for_update(no_key=True).filter(pk=meeting_id).first() if meeting_id else None
-
-
-def read_reference(text: str) -> UUID | None:
-    """The meeting's id that Keepsync gives to the sessions it makes; None for anybody else's reference."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 @handles(OnlineMeetingChanged)

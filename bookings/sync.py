@@ -17,7 +17,6 @@ from integrations.effects import OPEN, Result, Skipped, Task, carries_out_togeth
 from integrations.models import Connection, Effect, FieldMapping
 from integrations.models.provenance import caused_by, create_recorded
 from integrations.pairs import list_crms, save_prepared
-from integrations.providers.base import Account
 from integrations.providers.crm import CrmContact, CrmMeeting
 from integrations.pushes import UNCHANGED, Pushed, push
 
@@ -61,7 +60,7 @@ def complete_meetings(connection: Connection, contacts: Sequence[Pushed[CrmConta
 def push_meetings(tasks: Sequence[Task]) -> Sequence[Result]:
     """Create or update meetings at one CRM, with those of their contacts that are there."""
     connection, account = tasks[0].connection, tasks[0].account
-    batch = Batch(connection, account, [task.subject_id for task in tasks])
+    batch = Batch(connection, mappings.Owners(connection, account), [task.subject_id for task in tasks])
     crm = mappings.get_crm(connection)
     return push(
         tasks,
@@ -74,8 +73,8 @@ def push_meetings(tasks: Sequence[Task]) -> Sequence[Result]:
 class Batch:
     """What is needed to make the records of several meetings, loaded at once."""
 
-    def __init__(self, connection: Connection, account: Account, ids: Sequence[str]) -> None:
-        self.owners = mappings.Owners(connection, account)
+    def __init__(self, connection: Connection, owners: mappings.Owners, ids: Sequence[str]) -> None:
+        self.owners = owners
         self.meetings = load_meetings(ids)
         self.mapping = mappings.read_mapping(connection, FieldMapping.Record.MEETING)
         links = MeetingLink.objects.filter(connection=connection, meeting__in=self.meetings.values())
@@ -91,19 +90,23 @@ class Batch:
         meeting = self.meetings.get(task.subject_id)
         if meeting is None:
             return Skipped("The meeting is not there any more.")
+        link, record = self.links.get(meeting.pk), self.describe(meeting, may_exist=task.is_repeat)
+        return UNCHANGED if link and link.pushed_hash == hash_record(record) else record
+
+    def describe(self, meeting: Meeting, *, may_exist: bool = False) -> CrmMeeting:
+        """What the meeting is to be at the CRM."""
         link = self.links.get(meeting.pk)
         contacts = [attendance.contact for attendance in meeting.attendances.all()]
         owner = self.owners.find(contacts[0].owner) if contacts else None
         there = [self.contact_ids[contact.pk] for contact in contacts if contact.pk in self.contact_ids]
-        record = CrmMeeting(
+        return CrmMeeting(
             key=str(meeting.pk),
             values=mappings.map_values(self.mapping, read_values(meeting, owner)),
             external_id=link.external_id if link else "",
-            may_exist=task.is_repeat,
+            may_exist=may_exist,
             contact_ids=tuple(dict.fromkeys(there)),
             is_cancelled=meeting.status == Meeting.Status.CANCELLED,
         )
-        return UNCHANGED if link and link.pushed_hash == hash_record(record) else record
 
 
 def load_meetings(ids: Sequence[str]) -> dict[str, Meeting]:
@@ -117,8 +120,8 @@ def read_values(meeting: Meeting, owner: str | None) -> dict[str, Any]:
     minutes = round((meeting.end - meeting.start).total_seconds() / 60)
     start = meeting.start.astimezone(UTC)
     return {
-        "external_id": meeting.external_id,
-        "calendar_event_uid": meeting.calendar_event_uid,
+        "external_id": None if meeting.is_pending else meeting.external_id,
+        "calendar_event_uid": meeting.calendar_event_uid or None,
         "title": meeting.title,
         "description": meeting.description or None,
         "start": format_instant(meeting.start),

@@ -84,6 +84,11 @@ def format_instant(instant: datetime) -> str:
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def parse_utc(text: str) -> datetime:
+    """What `format_instant` has written."""
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
 def localize(wall: datetime, zone: ZoneInfo) -> datetime:
     """The UTC instant of a naive wall-clock time: one that doesn't exist moves forward by the gap, of one that
     exists twice the first is taken (RFC 5545 3.3.5; fold=0 of PEP 495 is just that)."""

@@ -3,9 +3,14 @@
 from datetime import datetime
 from typing import Any
 
+from bookings.adoption import PENDING_ATTENDEE, find_booked, find_request, take_over
+from bookings.conflicts import follow_time
 from bookings.erasure import forget_again
-from bookings.models import Attendance, Calendar, Meeting
+from bookings.flows.notices import announce_answers
+from bookings.models import Attendance, BookingRequest, Calendar, Meeting
 from bookings.payments import CALENDAR_LIVE, Told, settle
+from bookings.reservations import promote
+from bookings.spans import read_footprint
 from bookings.timezones import FIRST_YEAR, LAST_YEAR, validate_rule, zone
 from contacts.claims import Person, Source
 from contacts.consent import ConsentSource, Said, record_consents
@@ -26,24 +31,34 @@ def upsert_meeting(booking: Booking, origin: Origin) -> Meeting | None:
     that nobody could keep.
     """
     check_times(booking)
-    meeting = (
-        Meeting.objects.select_for_update(no_key=True)
-        .filter(connection=origin.connection_id, external_id=booking.id)
-        .first()
-    )
-    if meeting and meeting.version > booking.version:
+    meeting, request = find_meeting(booking, origin)
+    if meeting.version > booking.version:
         return None
-    if meeting and meeting.version == booking.version:
+    if meeting.version == booking.version:
         return meeting
-    meeting = meeting or Meeting(connection_id=origin.connection_id, external_id=booking.id)
+    before = None if meeting.is_pending else read_footprint(meeting)
+    is_new = meeting._state.adding
     for field, value in read_fields(booking).items():
         setattr(meeting, field, value)
     meeting.calendar = upsert_calendar(booking, origin)
     meeting.save()
+    held = take_over(request, meeting) if request else []
+    if before != read_footprint(meeting):
+        follow_time(meeting, is_new=is_new)
+    promote(held)
     erased = sync_attendees(meeting, booking, origin)
     settle_payment(meeting, booking)
     forget_again(meeting, erased, origin.delivery_id)
     return meeting
+
+
+def find_meeting(booking: Booking, origin: Origin) -> tuple[Meeting, BookingRequest | None]:
+    """The event's meeting, locked, or a new one; with the request that is done with it, where it was booked here."""
+    known = Meeting.objects.select_for_update(no_key=True)
+    meeting = known.filter(connection=origin.connection_id, external_id=booking.id).first()
+    if meeting is None and (request := find_request(booking, origin)) and (booked := find_booked(request)):
+        return booked, request
+    return meeting or Meeting(connection_id=origin.connection_id), None
 
 
 def settle_older_payment(booking: Booking, origin: Origin) -> Meeting | None:
@@ -97,6 +112,7 @@ def check_times(booking: Booking) -> None:
 def read_fields(booking: Booking) -> dict[str, Any]:
     """The meeting's columns; what they hold is in the words of the models."""
     return {
+        "external_id": booking.id,
         "calendar_event_uid": booking.uid,
         "version": booking.version,
         "status": booking.status,
@@ -144,17 +160,32 @@ def is_calendar_known_since(calendar: Calendar, instant: datetime) -> bool:
 
 def sync_attendees(meeting: Meeting, booking: Booking, origin: Origin) -> list[BookedAttendee]:
     """Add, change and remove attendances. Returns those who were erased, and whom this state does not bring back."""
-    known = {attendance.attendee_id: attendance for attendance in meeting.attendances.all()}
+    known = find_known(meeting, booking)
     people = score_people(booking)
     contacts = upsert_contacts(people, read_source(booking, origin))
+    answered: list[Attendance] = []
     for attendee, person, contact in zip(booking.attendees, people, contacts, strict=True):
         attendance = known.pop(attendee.id) if attendee.id in known else Attendance(meeting=meeting)
+        if attendance.pk and attendance.response != attendee.response:
+            answered.append(attendance)
         save_attendance(attendance, attendee, contact, person.lead_score)
         record_consents(contact, read_consents(attendee, booking), read_consent_source(attendee, origin))
     for removed in known.values():
         removed.delete()
+    if meeting.client_reference == str(meeting.pk):
+        announce_answers(meeting, answered)
     each = zip(booking.attendees, contacts, strict=True)
     return [attendee for attendee, contact in each if contact.erased_at]
+
+
+def find_known(meeting: Meeting, booking: Booking) -> dict[str, Attendance]:
+    """By attendee id. Who was entered here before calendar.live knew them is found by the e-mail address."""
+    known = {attendance.attendee_id: attendance for attendance in meeting.attendances.all()}
+    pending = {row.email: key for key, row in known.items() if key.startswith(PENDING_ATTENDEE)}
+    for attendee in booking.attendees if pending else ():
+        if attendee.id not in known and (key := pending.pop(read_email(attendee), None)):
+            known[attendee.id] = known.pop(key)
+    return known
 
 
 def read_consents(attendee: BookedAttendee, booking: Booking) -> list[Said]:

@@ -15,7 +15,9 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             "title": "Bookings",
             "items": [
                 link("Meetings", "event", "bookings.meeting"),
+                link("Conflicts", "event_busy", "bookings.conflict"),
                 link("Calendars", "calendar_month", "bookings.calendar"),
+                link("Reservations", "lock_clock", "bookings.reservation"),
                 link("Contacts", "person", "contacts.contact"),
                 link("Payments", "payments", "bookings.payment"),
                 link("Pairs to review", "group", "contacts.candidatepair"),
@@ -36,6 +38,8 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                     "link": reverse_lazy("admin:integrations_delivery_dead_letters"),
                     "permission": may_see_dead_letters,
                 },
+                link("Reconciliation", "compare_arrows", "bookings.reconciliationrun"),
+                link("Discrepancies", "difference", "bookings.discrepancy"),
                 link("Connections", "cable", "integrations.connection"),
                 link("Pairs", "link", "integrations.pair"),
                 link("Comparisons", "compare", "contacts.duplicaterun"),

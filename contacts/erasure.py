@@ -118,5 +118,5 @@ def list_elsewhere(dossier: Dossier) -> list[Elsewhere]:
 def forget_news(origin: Origin, external_ids: Collection[str]) -> None:
     """Empty what a CRM tells of the records of somebody who was erased, once it has been worked on."""
     told = ContactLink.objects.filter(connection=origin.connection_id, external_id__in=external_ids)
-    if told.filter(contact__erased_at__isnull=False).exists():
+    if origin.delivery_id and told.filter(contact__erased_at__isnull=False).exists():
         payload_erasure.erase_payloads([origin.delivery_id])

@@ -101,7 +101,7 @@ def work(delivery: Delivery, attempt: Attempt) -> None:
     origin = Origin(delivery.connection_id, delivery.connection.slug, delivery.pk, delivery.connection.default_region)
 
     def apply() -> None:
-        lock_subject(delivery)
+        lock_subject(delivery.connection_id, delivery.subject)
         outcome = dispatch(parsed.events, origin)
         status = status_of(outcome) if parsed.is_known else Status.IGNORED
         finish(delivery, attempt, status=status, notes=parsed.notes)
@@ -113,11 +113,11 @@ def status_of(outcome: Outcome) -> Status:
     return Status.STALE if outcome == Outcome.STALE else Status.PROCESSED
 
 
-def lock_subject(delivery: Delivery) -> None:
-    """One delivery of a subject at a time, over all processes, until the transaction ends."""
-    if not delivery.subject:
+def lock_subject(connection_id: int, subject: str) -> None:
+    """One delivery, or repair, of a subject at a time, over all processes, until the transaction ends."""
+    if not subject:
         return
-    key = blind_index.number("subject", f"{delivery.connection_id}:{delivery.subject}")
+    key = blind_index.number("subject", f"{connection_id}:{subject}")
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT set_config('lock_timeout', %s, true), pg_advisory_xact_lock(%s)", [SUBJECT_LOCK_TIMEOUT, key]

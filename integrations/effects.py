@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -152,7 +153,7 @@ SELECT %(id)s, endpoint.id, %(kind)s, %(subject)s, %(key)s, %(is_state)s, 1, 0, 
        CASE WHEN endpoint.status <> 'active' OR drain.held_until > %(now)s THEN 'waiting' ELSE 'pending' END,
        CASE WHEN endpoint.status = 'needs_reauthorisation' THEN 'reauthorise'
             WHEN drain.held_until > %(now)s THEN drain.hold_cause ELSE '' END,
-       '', '', 0, 0, 0, '', '', %(priority)s, %(now)s, %(now)s
+       '', '', 0, 0, 0, '', '', %(priority)s, %(now)s, %(due_at)s
 FROM integrations_connection AS endpoint
 LEFT JOIN integrations_drain AS drain ON drain.connection_id = endpoint.id
 WHERE endpoint.id = %(connection_id)s AND endpoint.status <> 'disabled'
@@ -166,14 +167,21 @@ ONCE = "ON CONFLICT (idempotency_key) DO UPDATE SET repeats = effect.repeats + 1
 
 
 def plan(
-    kind: str, *, connection_id: int, subject: str, key: str = "", parameters: Mapping[str, Any] | None = None
+    kind: str,
+    *,
+    connection_id: int,
+    subject: str,
+    key: str = "",
+    parameters: Mapping[str, Any] | None = None,
+    delay_s: float = 0,
 ) -> None:
     """Plan a change outside, in the open transaction. A disabled connection gets none.
 
-    `key` says what happens only once, such as `slack.message:<meeting>`; a change of state needs none.
+    `key` says what happens only once, such as `slack.message:<meeting>`; a change of state needs none. `delay_s` is for
+    what may turn out to be unneeded within that time.
     """
     declared = find_kind(kind)
-    effect_id = uuid7()
+    effect_id, now = uuid7(), timezone.now()
     if bool(key) == declared.is_state:
         raise ValueError(f"{kind}: give a key to what happens once, and none to a change of state")
     values: dict[str, Any] = {
@@ -186,7 +194,8 @@ def plan(
         "parameters": json.dumps(parameters or {}),
         "delivery_id": current_delivery.get(),
         "priority": declared.priority,
-        "now": timezone.now(),
+        "now": now,
+        "due_at": now + timedelta(seconds=delay_s),
     }
     with database.cursor() as cursor:
         cursor.execute(INSERT + (COALESCE if declared.is_state else ONCE), values)
@@ -270,6 +279,14 @@ def reopen(effects: QuerySet[Effect]) -> None:
         finished_at=None,
         close_reason="",
     )
+
+
+def hurry(kind: str) -> None:
+    """Somebody waits for effects of this kind: what failed by an outage is tried again now, and has burnt no try."""
+    late = Effect.objects.filter(kind=kind, status=Status.RETRYING, cause=Cause.TRANSIENT, due_at__gt=timezone.now())
+    connections = set(late.values_list("connection", flat=True))
+    late.update(due_at=timezone.now(), free_attempts=F("attempts"))
+    planned_here().update(connections)
 
 
 def suppress(effect: Effect, reason: str) -> None:

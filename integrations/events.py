@@ -178,12 +178,13 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where an event came from."""
+    """Where an event came from: a delivery, a reconciliation, or an answer to a question of ours (neither)."""
 
     connection_id: int
     connection: str
-    delivery_id: UUID
+    delivery_id: UUID | None
     default_region: str
+    reconciliation_id: UUID | None = None
 
 
 type Handler[E: Event] = Callable[[E, Origin], Outcome]

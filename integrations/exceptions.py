@@ -18,12 +18,19 @@ KeepsyncError
 │   ├── ErasedError             the message was erased, with the data of a person
 │   ├── SetupError              a person has to set something first
 │   ├── MissingError            the record is not there (404, 410)
+│   ├── InputError              the other side does not accept a value (422)
 │   ├── ConflictError           the other side holds something that contradicts it (409, 412)
+│   │   ├── SlotTakenError      … at that time
+│   │   └── StaleVersionError   … because it was changed since
 │   └── LeaseLostError          another process works on the row
 ├── AuthorisationError          a walk to a provider's consent page cannot be finished: it is begun again
 └── StateError                  an operator's action does not fit the row's state
 """
 
+from collections.abc import Sequence
+from datetime import datetime
+
+from integrations.events import Booking
 from integrations.retries import Cause
 
 
@@ -135,8 +142,32 @@ class MissingError(PermanentError):
     pass
 
 
+class InputError(PermanentError):
+    """`field` is the other side's name of what it does not accept; empty where it names none."""
+
+    def __init__(self, message: str, *, field: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
 class ConflictError(PermanentError):
     cause = Cause.CONFLICT
+
+
+class SlotTakenError(ConflictError):
+    """`conflicts` are the times in the way, in UTC."""
+
+    def __init__(self, message: str, conflicts: Sequence[tuple[datetime, datetime]]) -> None:
+        super().__init__(message)
+        self.conflicts = conflicts
+
+
+class StaleVersionError(ConflictError):
+    """`current` is the event as it is there by now."""
+
+    def __init__(self, message: str, current: Booking) -> None:
+        super().__init__(message)
+        self.current = current
 
 
 class LeaseLostError(PermanentError):

@@ -117,10 +117,10 @@ def hash_values(values: Mapping[str, Any]) -> str:
 class Owners:
     """Who our users are at a CRM: as an administrator mapped them, else as the CRM finds them by e-mail.
 
-    What is found there is kept, and what is not is asked once for each batch.
+    What is found there is kept, and what is not is asked once for each batch. Without an account nobody is asked.
     """
 
-    def __init__(self, connection: Connection, account: Account) -> None:
+    def __init__(self, connection: Connection, account: Account | None) -> None:
         self.connection = connection
         self.account = account
         mapped = OwnerMapping.objects.filter(connection=connection).values_list("user_id", "external_id")
@@ -135,7 +135,9 @@ class Owners:
         return self.known[user.pk]
 
     def look_up(self, user: Any) -> str | None:
-        found = get_crm(self.connection).find_owner(self.account, user.email) if user.email else ""
+        if self.account is None or not user.email:
+            return None
+        found = get_crm(self.connection).find_owner(self.account, user.email)
         if not found:
             return None
         defaults = {"external_id": found}

@@ -11,10 +11,13 @@ from jsonschema.validators import extend
 ROOT = "urn:spec#"
 
 
-def check_type(validator: Any, kind: str, instance: Any, schema: Mapping[str, Any]) -> Iterator[ValidationError]:
+def check_type(
+    validator: Any, kind: str | list[str], instance: Any, schema: Mapping[str, Any]
+) -> Iterator[ValidationError]:
+    """OpenAPI 3.1 has lists of types."""
     if instance is None and schema.get("nullable") is True:
         return
-    if not validator.is_type(instance, kind):
+    if not any(validator.is_type(instance, each) for each in ([kind] if isinstance(kind, str) else kind)):
         yield ValidationError(f"{instance!r} is not of type {kind!r}")
 
 

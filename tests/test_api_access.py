@@ -67,8 +67,15 @@ def test_what_is_not_there_is_404_in_error_form(api, name, key):
     assert response.json().keys() == {"code", "message"}
 
 
-@pytest.mark.parametrize("name", LISTS)
-@pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [
+        (name, method)
+        for name in LISTS
+        for method in ("post", "put", "patch", "delete")
+        if (name, method) != ("meetings", "post")
+    ],
+)
 def test_lists_are_for_reading_only(api, name, method):
     response = getattr(api, method)(f"/api/{name}/", {})
     assert (response.status_code, response.json()["code"]) == (405, "method_not_allowed")

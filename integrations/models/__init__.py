@@ -2,6 +2,7 @@
 
 from integrations.models.alerts import Alert
 from integrations.models.attempts import Attempt
+from integrations.models.change_counts import ChangeCount
 from integrations.models.connections import Connection, WebhookSecret
 from integrations.models.deliveries import Delivery, RejectionCount
 from integrations.models.effects import Drain, Effect
@@ -15,6 +16,7 @@ __all__ = [
     "Alert",
     "Attempt",
     "Authorisation",
+    "ChangeCount",
     "Connection",
     "Delivery",
     "Drain",

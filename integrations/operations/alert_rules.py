@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
+from django.db.models import Sum
+
 from integrations import oauth
-from integrations.models import Alert, Connection
+from integrations.models import Alert, ChangeCount, Connection
 from integrations.operations.alerts import Finding, Seen, Watched, raises_alert
 from integrations.providers import PROVIDERS, name_provider
 from integrations.providers.oauth import OAuth
@@ -14,11 +16,14 @@ from integrations.webhook_secrets import describe_reminder
 Level = Alert.Level
 NEEDS_REAUTHORISATION, REFRESH_FAILING = "needs_reauthorisation", "refresh_failing"
 TOKEN_EXPIRING, MISSING_SCOPES, SECRET_OLD = "token_expiring", "missing_scopes", "secret_old"
+MISSED_WEBHOOKS = "missed_webhooks"
 # So many failures in a row, or one so shortly before the end.
 FAILURES = 3
 LATE = timedelta(minutes=10)
 # How long before its end a token is told that nobody but a person can renew.
 EXPIRING = timedelta(days=3)
+# Of the changes that were looked at today and yesterday, so many and such a share had come by no webhook.
+MISSED, MISSED_SHARE = 3, 0.02
 
 
 @raises_alert(NEEDS_REAUTHORISATION)
@@ -94,6 +99,21 @@ def find_old_secrets(seen: Seen) -> Iterator[Finding]:
             title = f"{title_of(each)}: its webhook secret is old"
             text = f"The newest was {reminder}. Its page leads through it, step by step and without a gap."
             yield Finding(each.connection, title, Level.INFO, text=text)
+
+
+@raises_alert(MISSED_WEBHOOKS)
+def find_missed(seen: Seen) -> Iterator[Finding]:
+    lately = ChangeCount.objects.filter(day__gte=seen.now.date() - timedelta(days=1)).order_by()
+    sums = lately.values_list("connection").annotate(missed=Sum("missed"), checked=Sum("checked"))
+    counts = {key: (missed, checked) for key, missed, checked in sums}
+    for each in seen.watched:
+        missed, checked = counts.get(each.connection.pk, (0, 0))
+        if each.connection.status in IN_USE and missed >= MISSED and missed >= MISSED_SHARE * checked:
+            text = (
+                f"{missed:,} of {checked:,} changes since yesterday had come by no webhook; a reconciliation brought "
+                "them. See over there whether its webhooks reach this address, and what they are answered."
+            )
+            yield Finding(each.connection, f"{title_of(each)}: webhooks are missed", Level.WARNING, text=text)
 
 
 def title_of(each: Watched) -> str:

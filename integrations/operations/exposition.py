@@ -3,13 +3,13 @@
 import os
 from collections.abc import Iterator
 
-from django.db.models import Count
+from django.db.models import Count, Sum
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from integrations.models import Connection, Effect, Token
+from integrations.models import ChangeCount, Connection, Effect, Token
 
 # Where the processes of one host count together: the variable is prometheus-client's own.
 SHARED_COUNTS = "PROMETHEUS_MULTIPROC_DIR"
@@ -28,9 +28,10 @@ def write_metrics() -> bytes:
 class Installation(Collector):
     """The same on every host: it comes from the database."""
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         yield show_expiries()
         yield show_waiting()
+        yield from show_changes()
 
 
 def show_expiries() -> GaugeMetricFamily:
@@ -54,3 +55,18 @@ def show_waiting() -> GaugeMetricFamily:
     for slug, count in waiting.values_list("connection__slug").annotate(count=Count("pk")):
         family.add_metric([slug], count)
     return family
+
+
+def show_changes() -> Iterator[CounterMetricFamily]:
+    checked = CounterMetricFamily(
+        "keepsync_checked_changes", "Changes that reconciliations have looked at.", labels=["connection"]
+    )
+    missed = CounterMetricFamily(
+        "keepsync_missed_changes", "Those of them that no webhook had told.", labels=["connection"]
+    )
+    sums = ChangeCount.objects.order_by().values_list("connection__slug")
+    for slug, all_checked, all_missed in sums.annotate(checked=Sum("checked"), missed=Sum("missed")):
+        checked.add_metric([slug], all_checked)
+        missed.add_metric([slug], all_missed)
+    yield checked
+    yield missed

@@ -103,6 +103,22 @@ class ContactPage:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundMeeting:
+    """A meeting's record as it is over there, beside what it should be.
+
+    `differing` are the CRM's names of the fields that hold something else, and `digest` tells one state of them from
+    another; what is not known here is not compared. `key` is whose record it says it is, our id; empty where it says
+    nothing.
+    """
+
+    external_id: str
+    key: str
+    differing: tuple[str, ...] = ()
+    digest: str = field(default="", compare=False)
+    is_cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
     """What changed over there since a moment, and the moment from which to ask next."""
 
@@ -114,7 +130,8 @@ class Changes:
 class Crm(Provider):
     """Base of the CRMs.
 
-    Override the two `save_…`, `merge_contacts`, `list_contacts` and `default_mapping`, and what else applies.
+    Override the two `save_…`, `read_meetings`, `merge_contacts`, `list_contacts` and `default_mapping`, and what else
+    applies.
     Calls that change something are safe to repeat: they find what an earlier one made.
     """
 
@@ -142,6 +159,10 @@ class Crm(Provider):
 
     def save_meetings(self, account: Account, meetings: Sequence[CrmMeeting]) -> list[Saved | KeepsyncError]:
         """The same for meetings, with their contacts."""
+        raise NotImplementedError
+
+    def read_meetings(self, account: Account, meetings: Sequence[CrmMeeting]) -> list[FoundMeeting | None]:
+        """The records of up to 100 linked meetings, in their order; None for one that is not there any more."""
         raise NotImplementedError
 
     def merge_contacts(self, account: Account, survivor_id: str, loser_id: str) -> str:

@@ -13,7 +13,7 @@ from django_q.models import OrmQ, Schedule
 from integrations import drains, tokens
 from integrations.connections import set_status
 from integrations.jobs import check_alerts
-from integrations.models import Alert, Connection, Effect, Token
+from integrations.models import Alert, ChangeCount, Connection, Effect, Token
 from integrations.operations import alerts
 from integrations.operations.alerts import Finding, close_alert, open_alert, raises_alert
 from integrations.providers import PROVIDERS
@@ -196,6 +196,24 @@ def test_an_old_webhook_secret_is_told_until_there_is_a_newer_one(calendar_live:
     assert kinds() == []
 
 
+@pytest.mark.parametrize(
+    ("days_ago", "missed", "checked", "is_told"),
+    [(0, 3, 100, True), (1, 3, 150, True), (0, 2, 2, False), (0, 3, 151, False), (2, 90, 100, False)],
+)
+def test_many_missed_webhooks_are_told_while_they_are_recent(
+    calendar_live: Connection, days_ago: int, missed: int, checked: int, is_told: bool
+) -> None:
+    day = timezone.now().date() - timedelta(days=days_ago)
+    ChangeCount.objects.create(connection=calendar_live, day=day, missed=missed, checked=checked)
+    check_alerts()
+    told = [f"{missed} of {checked} changes since yesterday had come by no webhook"] if is_told else []
+    found = Alert.objects.filter(kind="missed_webhooks", closed_at=None).values_list("text", flat=True)
+    assert [text.partition(";")[0] for text in found] == told
+    ChangeCount.objects.all().delete()
+    check_alerts()
+    assert not Alert.objects.filter(kind="missed_webhooks", closed_at=None).exists()
+
+
 def test_a_connection_of_an_unknown_provider_is_no_obstacle() -> None:
     unknown = make_connection("other")
     Connection.objects.update(provider="gone", status=Status.NEEDS_REAUTHORISATION)
@@ -221,7 +239,7 @@ def test_the_check_needs_as_many_queries_for_thirty_connections_as_for_two(djang
     for number in range(30):
         connection = make_connection(f"crm-{number}", provider="hubspot", options={"client_id": "c"})
         authorise(connection)
-    with django_assert_max_num_queries(3):
+    with django_assert_max_num_queries(4):
         check_alerts()
 
 

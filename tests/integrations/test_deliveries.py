@@ -347,7 +347,7 @@ def test_deliveries_of_one_subject_wait_for_each_other(calendar_live: Connection
         connection.close()
 
     with transaction.atomic():
-        deliveries.lock_subject(row)
+        deliveries.lock_subject(row.connection_id, row.subject)
         thread = threading.Thread(target=work)
         thread.start()
         assert not done.wait(0.5)

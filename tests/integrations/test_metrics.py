@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from integrations import effects
 from integrations.effects import Done, plan
 from integrations.holds import set_aside
-from integrations.models import Token
+from integrations.models import ChangeCount, Token
 from integrations.operations.metrics import TOKEN_REFRESHES
 from integrations.retries import Cause
 from tests.factories import make_connection
@@ -50,6 +50,17 @@ def test_expiry_and_waiting_effects_come_from_the_database(client: Client, monke
     assert found["keepsync_token_expiry_timestamp_seconds", (("connection", "zoom"),)] == expires_at.timestamp()
     assert found["keepsync_waiting_effects", (("connection", "zoom"),)] == 2
     assert not [key for key in found if ("connection", "hubspot") in key[1]]
+
+
+def test_missed_changes_come_from_the_database_over_all_days(client: Client) -> None:
+    connection, today = make_connection(), timezone.now().date()
+    for days, missed in ((0, 2), (1, 3)):
+        day = today - timedelta(days=days)
+        ChangeCount.objects.create(connection=connection, day=day, checked=100, missed=missed)
+    found = read(client)
+    labels = (("connection", "calendar-live"),)
+    assert found["keepsync_checked_changes_total", labels] == 200
+    assert found["keepsync_missed_changes_total", labels] == 5
 
 
 def test_what_this_process_has_counted_is_told(client: Client) -> None:

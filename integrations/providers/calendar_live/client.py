@@ -1,6 +1,7 @@
 """calendar.live's API, as far as it is called: see tests/contracts/calendar_live/openapi.yaml."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +13,7 @@ from integrations.providers.base import Account
 from integrations.providers.calendar_live.mapping import read_calendar
 from integrations.providers.oauth import Identity
 
+NAME = "calendar.live"
 ORIGIN = "https://api.calendar.live"
 FREE_BUSY_DAYS = 62
 # Calendars that stand for their account, where it is named to a person.
@@ -54,17 +56,21 @@ def get_free_busy(account: Account, calendar_id: str, start: datetime, end: date
     return FreeBusy(read_intervals(page, "busy"), read_intervals(page, "availability"))
 
 
-def get(account: Account, path: str, params: dict[str, str] | None = None) -> PayloadReader:
+def get(account: Account, path: str, params: Mapping[str, str] | None = None) -> PayloadReader:
     """The answer's object. Raises PayloadError where it is none, and what `http.request` raises."""
+    url = f"{account.base_url}{path}"
+    answer = http.request_json("GET", url, provider=NAME, headers=make_headers(account), params=params)
+    if answer is None:
+        raise LostAnswerError(f"{NAME} answers without a body.")
+    return PayloadReader(answer, path)
+
+
+def make_headers(account: Account) -> dict[str, str]:
+    """The headers of every call. Raises SetupError where there is no token."""
     token = account.credentials.get("access_token")
     if not token:
         raise SetupError("the connection has no access token: authorise it, or set its option access_token.")
-    headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
-    url = f"{account.base_url}{path}"
-    answer = http.request_json("GET", url, provider="calendar.live", headers=headers, params=params)
-    if answer is None:
-        raise LostAnswerError("calendar.live answers without a body.")
-    return PayloadReader(answer, path)
+    return {"Authorization": f"Bearer {token}", "Accept": "application/json"}
 
 
 def read_intervals(page: PayloadReader, name: str) -> list[Interval]:

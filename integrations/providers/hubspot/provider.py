@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from integrations.exceptions import KeepsyncError, PermanentError, SetupError
 from integrations.payloads import PayloadReader
 from integrations.providers.base import Account, Envelope, IncomingRequest, Parsed, Rate
-from integrations.providers.crm import ContactPage, Crm, CrmContact, CrmMeeting, Saved
-from integrations.providers.hubspot import client, listing, records, webhook
+from integrations.providers.crm import ContactPage, Crm, CrmContact, CrmMeeting, FoundMeeting, Saved
+from integrations.providers.hubspot import client, listing, reading, records, webhook
 from integrations.providers.hubspot.mapping import CONTACT_MAPPING, KEY, MEETING_MAPPING, NEIGHBOURS, OWN_PROPERTIES
 from integrations.providers.oauth import Grant, Identity, OAuth
 
@@ -87,6 +87,9 @@ class HubSpot(Crm):
 
     def save_meetings(self, account: Account, meetings: Sequence[CrmMeeting]) -> list[Saved | KeepsyncError]:
         return records.save_meetings(account, meetings)
+
+    def read_meetings(self, account: Account, meetings: Sequence[CrmMeeting]) -> list[FoundMeeting | None]:
+        return reading.read_meetings(account, meetings)
 
     def merge_contacts(self, account: Account, survivor_id: str, loser_id: str) -> str:
         try:

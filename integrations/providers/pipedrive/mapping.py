@@ -257,6 +257,16 @@ def read_remarks(activity: PayloadReader, key: str) -> str:
 
 def has_mark(activity: PayloadReader, key: str) -> bool:
     """Whether our key is a line of the activity's note."""
+    return mark(key) in list_lines(activity)
+
+
+def read_mark(activity: PayloadReader) -> str:
+    """The key that the note has as a line of its own; empty where it has none."""
+    marks = (line.removeprefix(mark("")) for line in list_lines(activity) if line.startswith(mark("")))
+    return next((key for key in marks if key and " " not in key), "")
+
+
+def list_lines(activity: PayloadReader) -> list[str]:
     note = activity.value.get("note")
     text = html.unescape(TAG.sub("\n", note)) if isinstance(note, str) else ""
-    return mark(key) in (line.strip() for line in text.splitlines())
+    return [line.strip() for line in text.splitlines()]

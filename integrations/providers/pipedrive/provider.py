@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from integrations.exceptions import KeepsyncError, PermanentError, SetupError
 from integrations.payloads import PayloadReader
 from integrations.providers.base import Account, Envelope, IncomingRequest, Parsed, Rate
-from integrations.providers.crm import ContactPage, Crm, CrmContact, CrmMeeting, CrmRecord, Saved
+from integrations.providers.crm import ContactPage, Crm, CrmContact, CrmMeeting, CrmRecord, FoundMeeting, Saved
 from integrations.providers.oauth import Grant, Identity, OAuth
-from integrations.providers.pipedrive import activities, client, fields, listing, persons, webhook
+from integrations.providers.pipedrive import activities, client, fields, listing, persons, reading, webhook
 from integrations.providers.pipedrive.errors import NAME
 from integrations.providers.pipedrive.mapping import DEFAULT_MAPPING
 
@@ -74,6 +74,9 @@ class Pipedrive(Crm):
 
     def save_meetings(self, account: Account, meetings: Sequence[CrmMeeting]) -> list[Saved | KeepsyncError]:
         return [save_one(activities.save_activity, account, meeting) for meeting in meetings]
+
+    def read_meetings(self, account: Account, meetings: Sequence[CrmMeeting]) -> list[FoundMeeting | None]:
+        return reading.read_meetings(account, meetings)
 
     def merge_contacts(self, account: Account, survivor_id: str, loser_id: str) -> str:
         return persons.merge_persons(account, survivor_id, loser_id)

@@ -7,9 +7,9 @@ from integrations.events import Event
 from integrations.exceptions import KeepsyncError, SetupError
 from integrations.payloads import PayloadReader
 from integrations.providers.base import Account, Envelope, IncomingRequest, Parsed, Rate
-from integrations.providers.crm import Changes, ContactPage, Crm, CrmContact, CrmMeeting, Saved
+from integrations.providers.crm import Changes, ContactPage, Crm, CrmContact, CrmMeeting, FoundMeeting, Saved
 from integrations.providers.oauth import Grant, Identity, OAuth
-from integrations.providers.salesforce import changes, client, listing, mapping, merging, saving, webhook
+from integrations.providers.salesforce import changes, client, listing, mapping, merging, reading, saving, webhook
 from integrations.providers.salesforce.errors import NoFieldError
 
 
@@ -89,6 +89,9 @@ class Salesforce(Crm):
 
     def save_meetings(self, account: Account, meetings: Sequence[CrmMeeting]) -> list[Saved | KeepsyncError]:
         return saving.save_records(account, mapping.EVENT, [mapping.draft_meeting(meeting) for meeting in meetings])
+
+    def read_meetings(self, account: Account, meetings: Sequence[CrmMeeting]) -> list[FoundMeeting | None]:
+        return reading.read_meetings(account, meetings)
 
     def merge_contacts(self, account: Account, survivor_id: str, loser_id: str) -> str:
         return merging.merge_records(account, mapping.read_object(account), survivor_id, loser_id)

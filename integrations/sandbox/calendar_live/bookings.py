@@ -52,7 +52,7 @@ def open_slots(
 ) -> dict[Interval, int]:
     """Slots that can be booked from now on, in order, each with the number of places left."""
     window = Interval(moment.second, moment.second + ahead)
-    taken = busy(moment, event_type.calendar_id, window, ignoring=ignoring)
+    taken = busy(moment, event_type.calendar_id, window, ignoring={*ignoring, *unseen(moment, event_type)})
     places: dict[Interval, int] = {}
     for slot in _offered(event_type, window):
         group = group_at(moment, event_type, slot.start)
@@ -61,6 +61,14 @@ def open_slots(
         elif not any(interval.overlaps(slot) for interval in taken):
             places[slot] = event_type.capacity
     return {slot: left for slot, left in places.items() if left > 0}
+
+
+def unseen(moment: Moment, event_type: EventType) -> set[str]:
+    """The ids of what a page that does not see others books over."""
+    if event_type.sees_others:
+        return set()
+    others = {event.id for event in moment.state.events.values() if event.event_type_slug != event_type.slug}
+    return others | moment.state.holds.keys()
 
 
 def book(moment: Moment, event_type: EventType, start: datetime, guest: Guest) -> Event:
@@ -92,7 +100,7 @@ def reschedule(moment: Moment, event: Event, start: datetime, attendee: Attendee
     if event.payment is not None and not is_alone:
         raise InvalidInputError("A paid place can't be moved to another group: please choose another time.")
     if attendee is None or event_type.capacity == 1 or is_alone:
-        require_free(moment, event.calendar_id, [slot], ignoring={event.id})
+        require_free(moment, event.calendar_id, [slot], ignoring={event.id, *unseen(moment, event_type)})
         return change_event(moment, event, start=slot.start, end=slot.end)
     if group is not None:
         moved = _join(moment, group, attendee, group.answers)
@@ -171,7 +179,7 @@ def start_event(
     **fields: Any,
 ) -> Event:
     """A new event with one attendee; `fields` override the usual values. Raises SlotTakenError."""
-    require_free(moment, event_type.calendar_id, [slot])
+    require_free(moment, event_type.calendar_id, [slot], ignoring=unseen(moment, event_type))
     event = Event(
         id=new_event_id(),
         uid=new_uid(),

@@ -30,6 +30,16 @@ EVENT_TYPES = {
             calendar_id="cal_emea_sales",
             online_meeting="zoom",
         ),
+        # A second public page on one calendar: both can sell the same time.
+        EventType(
+            "et_quick",
+            "quick-chat",
+            "Quick chat",
+            "A question, answered at once. Booked without a look at the calendar's other pages.",
+            duration_min=30,
+            calendar_id="cal_emea_sales",
+            sees_others=False,
+        ),
         EventType(
             "et_demo",
             "demo",

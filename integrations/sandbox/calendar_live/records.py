@@ -31,6 +31,8 @@ class Price:
 
 @dataclass(frozen=True)
 class EventType:
+    """What a public page offers. One that does not see others knows its own bookings only, and books over the rest."""
+
     id: str
     slug: str
     name: str
@@ -40,6 +42,7 @@ class EventType:
     capacity: int = 1
     online_meeting: Literal["none", "zoom"] = "none"
     price: Price | None = None
+    sees_others: bool = True
 
 
 @dataclass(frozen=True)

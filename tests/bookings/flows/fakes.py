@@ -162,8 +162,8 @@ class HubSpot(Fake):
         return 201, batch(results)
 
     def read_meetings(self, body: Any) -> Answer:
-        wanted = {each["id"] for each in body["inputs"]}
-        found = [record(key, each) for key, each in self.meetings.items() if each["keepsync_id"] in wanted]
+        wanted, name = {each["id"] for each in body["inputs"]}, body.get("idProperty")
+        found = [record(key, each) for key, each in self.meetings.items() if (each[name] if name else key) in wanted]
         return 200, batch(found)
 
     def associate(self, body: Any, meeting: str, contact: str) -> Answer:

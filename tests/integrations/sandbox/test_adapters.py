@@ -3,6 +3,7 @@
 import contextlib
 import smtplib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from urllib.parse import parse_qs, urlsplit
@@ -23,7 +24,7 @@ from integrations.http import limit_time
 from integrations.payloads import PayloadReader
 from integrations.providers.base import Account, IncomingRequest, Provider
 from integrations.providers.calendar_live.provider import CalendarLive
-from integrations.providers.crm import ContactPage, Crm, CrmContact, CrmMeeting, Saved
+from integrations.providers.crm import ContactPage, Crm, CrmContact, CrmMeeting, FoundMeeting, Saved
 from integrations.providers.hubspot.provider import HubSpot
 from integrations.providers.oauth import Grant
 from integrations.providers.pipedrive.provider import Pipedrive
@@ -60,6 +61,9 @@ MEETINGS = {
     },
     "pipedrive": {"subject": "Demo", "due_date": "2026-11-24", "due_time": "10:00", "duration": "00:30"},
 }
+
+# The other two mark it by their own means.
+CANCELLED = {"hubspot": {"hs_meeting_outcome": "cancelled"}}
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +118,23 @@ def save(
     contact = CrmContact(key, VALUES[name] | {EMAILS[name]: email}, may_exist=may_exist, email=email)
     (result,) = CRMS[name].save_contacts(account_at(world, name), [contact])
     return saved(result)
+
+
+@pytest.mark.parametrize("name", CRMS)
+def test_a_meeting_is_read_back_as_it_was_saved_and_what_became_of_it_is_told(world: Sandbox, name: str) -> None:
+    crm, account = CRMS[name], account_at(world, name)
+    crm.prepare(account)
+    meeting = CrmMeeting("m-1", MEETINGS[name], contact_ids=(save(world, name).external_id,))
+    (made,) = crm.save_meetings(account, [meeting])
+    linked = replace(meeting, external_id=saved(made).external_id)
+    title = next(iter(MEETINGS[name]))
+    (same,) = crm.read_meetings(account, [linked])
+    (other,) = crm.read_meetings(account, [replace(linked, values={**MEETINGS[name], title: "Another"})])
+    assert same == FoundMeeting(linked.external_id, "m-1")
+    assert other == FoundMeeting(linked.external_id, "m-1", differing=(title,))
+    cancelled = replace(linked, is_cancelled=True, values={**MEETINGS[name], **CANCELLED.get(name, {})})
+    crm.save_meetings(account, [cancelled])
+    assert crm.read_meetings(account, [cancelled]) == [FoundMeeting(linked.external_id, "m-1", is_cancelled=True)]
 
 
 @pytest.mark.parametrize("name", CRMS)

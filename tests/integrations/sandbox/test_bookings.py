@@ -124,6 +124,18 @@ def test_open_slots_leave_out_what_is_taken_and_what_is_past(world: World) -> No
     assert len([start for start in starts if start.date() == TUESDAY_NINE.date()]) == 15
 
 
+def test_a_page_that_does_not_see_others_sells_what_another_page_of_its_calendar_has_sold(world: World) -> None:
+    book_one(world)
+    assert TUESDAY_NINE in [slot.start for slot in open_slots(world.read(), EVENT_TYPES["quick-chat"])]
+    event = book_one(world, "quick-chat", guest=SAM)
+    assert (event.calendar_id, event.start) == ("cal_emea_sales", TUESDAY_NINE)
+    assert TUESDAY_NINE not in [slot.start for slot in open_slots(world.read(), EVENT_TYPES["quick-chat"])]
+    with pytest.raises(SlotTakenError):
+        book_one(world, "quick-chat")
+    with pytest.raises(SlotTakenError):
+        book_one(world)
+
+
 def test_a_group_takes_people_in_until_it_is_full(world: World) -> None:
     capacity = EVENT_TYPES["onboarding"].capacity
     guests = [Guest("G", f"g{number}@example.com") for number in range(capacity)]

@@ -3,14 +3,16 @@
 from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxValueValidator
 from django.db import models
-from simple_history.models import HistoricalRecords
 from uuid_utils.compat import uuid7
 
 from contacts.models import ERASED, Contact, merged_from
 from integrations.models import Connection
 from integrations.models.provenance import record_changes
 from integrations.privacy.encryption import EncryptedJSONField, EncryptedTextField, show_unreadable
+
+LONGEST_BUFFER_MIN = 240
 
 
 class Calendar(models.Model):
@@ -21,6 +23,13 @@ class Calendar(models.Model):
     owner_email = EncryptedTextField(default="")
     # The time of the state that these values come from: an older one changes nothing.
     seen_at = models.DateTimeField()
+    # Minutes around each meeting in which nothing else is booked through Keepsync.
+    buffer_before_min = models.PositiveSmallIntegerField(
+        "buffer before", default=0, validators=[MaxValueValidator(LONGEST_BUFFER_MIN)], help_text="In minutes."
+    )
+    buffer_after_min = models.PositiveSmallIntegerField(
+        "buffer after", default=0, validators=[MaxValueValidator(LONGEST_BUFFER_MIN)], help_text="In minutes."
+    )
 
     class Meta:
         ordering: ClassVar = ["id"]
@@ -44,9 +53,10 @@ class Meeting(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT)
+    # Until calendar.live has it: our own id, no uid, and version 0.
     external_id = models.CharField(max_length=255)
-    calendar_event_uid = models.CharField(max_length=255, db_index=True)
-    version = models.BigIntegerField()
+    calendar_event_uid = models.CharField(max_length=255, db_index=True, blank=True)
+    version = models.BigIntegerField(default=0)
     status = models.CharField(max_length=16, choices=Status)
     title = EncryptedTextField(default="", blank=True)
     description = EncryptedTextField(default="", blank=True)
@@ -72,6 +82,8 @@ class Meeting(models.Model):
     payment_url = EncryptedTextField(default="", blank=True)
     source = models.CharField(max_length=32, blank=True)
     client_reference = models.CharField(max_length=255, blank=True)
+    # What the program that booked it through Keepsync calls it.
+    caller_id = models.CharField(max_length=255, blank=True)
     external_created_at = models.DateTimeField()
     external_updated_at = models.DateTimeField()
     created_at = models.DateTimeField(auto_now_add=True)
@@ -83,6 +95,7 @@ class Meeting(models.Model):
         constraints: ClassVar = [models.UniqueConstraint(fields=["connection", "external_id"], name="meeting_once")]
         indexes: ClassVar = [
             models.Index(fields=["external_id"], name="meeting_external_id"),
+            models.Index(fields=["caller_id"], condition=~models.Q(caller_id=""), name="meeting_caller_id"),
             models.Index(
                 fields=["payment_session_id"], condition=~models.Q(payment_session_id=""), name="meeting_session"
             ),
@@ -92,6 +105,11 @@ class Meeting(models.Model):
     @show_unreadable()
     def __str__(self) -> str:
         return str(self.title or self.external_id)
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether calendar.live has not got it yet, as far as is known."""
+        return self.version == 0
 
 
 class Attendance(models.Model):
@@ -175,54 +193,3 @@ class Invitation(models.Model):
     @show_unreadable()
     def __str__(self) -> str:
         return str(self.full_name or self.email or ERASED)
-
-
-class Payment(models.Model):
-    """What one Checkout Session came to, whoever told it first: calendar.live, Stripe, or both."""
-
-    class Status(models.TextChoices):
-        UNPAID = "unpaid", "Unpaid"
-        FAILED = "failed", "Failed"
-        EXPIRED = "expired", "Expired"
-        PAID = "paid", "Paid"
-        DISPUTED = "disputed", "Disputed"
-        REFUNDED = "refunded", "Refunded"
-
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    meeting = models.ForeignKey(Meeting, null=True, blank=True, on_delete=models.CASCADE, related_name="payments")
-    session_id = models.CharField(max_length=255, null=True, blank=True, unique=True)
-    payment_intent = models.CharField(max_length=255, null=True, blank=True, unique=True)
-    status = models.CharField(max_length=16, choices=Status, default=Status.UNPAID)
-    amount = models.BigIntegerField(null=True, blank=True, help_text="In the currency's minor unit.")
-    currency = models.CharField(max_length=3, blank=True)
-    url = EncryptedTextField(default="", blank=True)
-    # The Stripe connection at which Keepsync made the session; none for a session that calendar.live made.
-    connection = models.ForeignKey(Connection, null=True, blank=True, on_delete=models.PROTECT)
-    told_by = ArrayField(models.CharField(max_length=32), default=list, help_text="Who said that it was paid.")
-    paid_at = models.DateTimeField(null=True, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-    updated_at = models.DateTimeField(auto_now=True)
-    history = record_changes()
-
-    class Meta:
-        ordering: ClassVar = ["-id"]
-
-    def __str__(self) -> str:
-        return self.session_id or self.payment_intent or str(self.id)
-
-
-class Price(models.Model):
-    """What an event type costs where calendar.live takes no payment for it: Keepsync sells it through Stripe."""
-
-    event_type = models.CharField(max_length=255, unique=True, help_text="The event type's slug, or its id.")
-    amount = models.BigIntegerField(help_text="In the currency's minor unit: 4900 is 49.00.")
-    currency = models.CharField(max_length=3, help_text="ISO 4217, such as eur.")
-    is_refunded = models.BooleanField("refund a cancelled booking", default=True)
-    history = HistoricalRecords()
-
-    class Meta:
-        ordering: ClassVar = ["event_type"]
-        constraints: ClassVar = [models.CheckConstraint(condition=models.Q(amount__gt=0), name="price_above_zero")]
-
-    def __str__(self) -> str:
-        return self.event_type

@@ -1,0 +1,52 @@
+"""Events that were booked through Keepsync come back, by an answer or by a webhook: their meeting is found.
+
+An event carries the id of its booking as its `client_reference`, which is the meeting's id too.
+"""
+
+from uuid import UUID
+
+from django.utils import timezone
+
+from bookings.models import BookingRequest, Meeting, Reservation
+from bookings.reservations import take_back
+from integrations.events import Booking, Origin
+
+State = BookingRequest.State
+# Attendee ids of those whom calendar.live does not know yet begin so.
+PENDING_ATTENDEE = "pending:"
+
+
+def read_reference(text: str) -> UUID | None:
+    """An id that Keepsync has given to something outside; None for anybody else's reference."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def find_request(booking: Booking, origin: Origin) -> BookingRequest | None:
+    """The request that made an event, locked."""
+    key = read_reference(booking.client_reference)
+    if key is None:
+        return None
+    made = BookingRequest.objects.select_for_update(no_key=True)
+    return made.filter(pk=key, kind=BookingRequest.Kind.CREATE, connection=origin.connection_id).first()
+
+
+def find_booked(request: BookingRequest) -> Meeting | None:
+    """The meeting of a request, locked, or a new one. None where another event has become it."""
+    meeting = Meeting.objects.select_for_update(no_key=True).filter(pk=request.pk).first()
+    if meeting is None:
+        return Meeting(
+            pk=request.pk, connection_id=request.connection_id, caller_id=request.body.get("external_id", "")
+        )
+    return meeting if meeting.is_pending else None
+
+
+def take_over(request: BookingRequest, meeting: Meeting) -> list[Reservation]:
+    """The request is done, and its holds make way for the meeting's own time. Returns them."""
+    held = take_back(Reservation.objects.filter(request=request, kind=Reservation.Kind.HOLD))
+    request.state, request.meeting, request.failure = State.CONFIRMED, meeting, ""
+    request.finished_at = request.finished_at or timezone.now()
+    request.save(update_fields=["state", "meeting", "failure", "finished_at"])
+    return held

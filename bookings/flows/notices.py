@@ -1,0 +1,170 @@
+"""News for those who run a calendar: bookings that wait for calendar.live, their end, answers, and double bookings.
+
+They go to Slack where there is a Slack connection, else by e-mail to the calendar's owner.
+"""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+from django.conf import settings
+from django.template.loader import render_to_string
+from django.urls import reverse
+
+from bookings.calendar_files import clean_line
+from bookings.flows.letters import find_mailer
+from bookings.models import Attendance, BookingRequest, Conflict, Meeting
+from integrations.effects import Done, Result, Skipped, Task, carries_out, plan
+from integrations.pairs import find_connection
+from integrations.providers.email import client as email
+from integrations.providers.slack import client as slack
+
+SLACK_NOTICE, EMAIL_NOTICE, SLACK_CONFLICT = "slack.notice", "email.notice", "slack.conflict"
+
+
+# Webhooks that come in another order than their events look like a double booking for a moment.
+GRACE_S = 15
+
+
+class News(StrEnum):
+    """What has become of a request, or of a meeting that was booked here."""
+
+    TENTATIVE = "tentative"
+    CONFIRMED = "confirmed"
+    RELEASED = "released"
+    POSTPONED = "postponed"
+    DONE = "done"
+    GIVEN_UP = "given_up"
+    ANSWERED = "answered"
+
+
+SENTENCES = {
+    News.TENTATIVE: "is tentative: calendar.live is away. It is confirmed or released once calendar.live is back.",
+    News.CONFIRMED: "is confirmed: calendar.live has it now.",
+    News.RELEASED: "was released: calendar.live did not take it.",
+    News.POSTPONED: "is to be changed: calendar.live is away. The change is made once calendar.live is back.",
+    News.DONE: "was changed as asked for: calendar.live has it now.",
+    News.GIVEN_UP: "was not changed: calendar.live did not take the change.",
+}
+AFTER = {
+    BookingRequest.Kind.CREATE: (News.TENTATIVE, News.CONFIRMED, News.RELEASED),
+    BookingRequest.Kind.CHANGE: (News.POSTPONED, News.DONE, News.GIVEN_UP),
+    BookingRequest.Kind.CANCEL: (News.POSTPONED, News.DONE, News.GIVEN_UP),
+}
+
+
+def tell_postponed(request: BookingRequest, meeting: Meeting) -> None:
+    tell(request, meeting, AFTER[BookingRequest.Kind(request.kind)][0])
+
+
+def tell_end(request: BookingRequest, meeting: Meeting) -> None:
+    """How a request ended that had been postponed."""
+    _, well, badly = AFTER[BookingRequest.Kind(request.kind)]
+    tell(request, meeting, well if request.state == BookingRequest.State.CONFIRMED else badly)
+
+
+def tell(request: BookingRequest, meeting: Meeting, news: News) -> None:
+    plan_notice(meeting, f"{news}:{request.pk}", {"news": news})
+
+
+def plan_notice(meeting: Meeting, key: str, parameters: Mapping[str, Any]) -> None:
+    channel = find_connection("slack")
+    kind, way = (SLACK_NOTICE, channel) if channel else (EMAIL_NOTICE, find_mailer(meeting))
+    if way and (channel or meeting.calendar.owner_email):
+        subject = f"meeting:{meeting.pk}"
+        plan(kind, connection_id=way.pk, subject=subject, key=f"{kind}:{key}", parameters=parameters)
+
+
+def announce_answers(meeting: Meeting, attendances: Sequence[Attendance]) -> None:
+    """Who booked through Keepsync hears who comes."""
+    for attendance in attendances:
+        parameters = {"news": News.ANSWERED, "attendance": attendance.pk}
+        plan_notice(meeting, f"{News.ANSWERED}:{attendance.pk}:{meeting.version}", parameters)
+
+
+def announce_conflict(conflict: Conflict) -> None:
+    if channel := find_connection("slack"):
+        subject, key = f"conflict:{conflict.pk}", f"{SLACK_CONFLICT}:{conflict.pk}"
+        plan(SLACK_CONFLICT, connection_id=channel.pk, subject=subject, key=key, delay_s=GRACE_S)
+
+
+# --- Sending ----------------------------------------------------------------------------------------------------------
+
+
+@carries_out(SLACK_NOTICE, is_findable=False)
+def send_to_slack(task: Task) -> Result:
+    meeting = find_meeting(task)
+    if meeting is None:
+        return Skipped("The meeting is not there any more.")
+    return Done(
+        slack.post_message(
+            task.account, f"{describe(meeting)} {slack.escape_text(write_sentence(task))} {open_it(meeting)}"
+        )
+    )
+
+
+@carries_out(EMAIL_NOTICE, is_findable=False)
+def send_by_email(task: Task) -> Result:
+    meeting = find_meeting(task)
+    if meeting is None or not meeting.calendar.owner_email:
+        return Skipped("The meeting, or its calendar's owner, is not known any more.")
+    context = {
+        "meeting": meeting,
+        "start": show_start(meeting),
+        "sentence": write_sentence(task),
+        "address": address_of(meeting),
+    }
+    email.send_message(
+        task.account,
+        email.Message(
+            to=meeting.calendar.owner_email,
+            subject=clean_line(render_to_string("emails/notice.subject.txt", context)),
+            text=render_to_string("emails/notice.txt", context),
+            html=render_to_string("emails/notice.html", context),
+            message_id=f"<{task.effect_id}@{settings.MAIL_DOMAIN}>",
+        ),
+    )
+    return Done()
+
+
+@carries_out(SLACK_CONFLICT, is_findable=False)
+def send_conflict(task: Task) -> Result:
+    found = Conflict.objects.select_related("meeting__calendar", "other_meeting").filter(pk=task.subject_id).first()
+    if found is None or found.other_meeting is None or found.status != Conflict.Status.OPEN:
+        return Skipped("The conflict is over.")
+    calendar = slack.escape_text(found.meeting.calendar.name)
+    both = f"{describe(found.meeting)} and {describe(found.other_meeting)}"
+    opening = slack.link(settings.BASE_URL + reverse("admin:bookings_conflict_change", args=[found.pk]), "Settle it")
+    return Done(slack.post_message(task.account, f"*Double booking* on “{calendar}”: {both}. {opening}"))
+
+
+def find_meeting(task: Task) -> Meeting | None:
+    return Meeting.objects.select_related("calendar").filter(pk=task.subject_id).first()
+
+
+def write_sentence(task: Task) -> str:
+    """Without markup."""
+    news = News(task.parameters["news"])
+    if news != News.ANSWERED:
+        return SENTENCES[news]
+    attendance = Attendance.objects.filter(pk=task.parameters["attendance"]).first()
+    if attendance is None:
+        return "has an attendee less."
+    return f"has an answer from {attendance.full_name or attendance.email}: {attendance.get_response_display()}."
+
+
+def describe(meeting: Meeting) -> str:
+    """In Slack's own markup."""
+    return f"“{slack.escape_text(meeting.title or 'A meeting')}” ({show_start(meeting)})"
+
+
+def show_start(meeting: Meeting) -> str:
+    return f"{meeting.start:%Y-%m-%d %H:%M} UTC"
+
+
+def open_it(meeting: Meeting) -> str:
+    return slack.link(address_of(meeting), "Open it in Keepsync")
+
+
+def address_of(meeting: Meeting) -> str:
+    return settings.BASE_URL + reverse("admin:bookings_meeting_change", args=[meeting.pk])

@@ -1,0 +1,119 @@
+"""From what a caller, or an operator, asks for to a request that is carried out."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from bookings.amending import amend
+from bookings.booking_requests import add, claim, give_back
+from bookings.exceptions import RefusedError
+from bookings.flows.booking_changes import describe_body, describe_meeting
+from bookings.flows.crm_booking import WITHDRAWN, Settled, carry_out, give_up
+from bookings.models import BookingRequest, Calendar, Meeting
+from bookings.spans import list_spans
+from bookings.timezones import format_instant, parse_utc
+
+Kind = BookingRequest.Kind
+
+
+def make_booking(calendar: Calendar, asked: Mapping[str, Any]) -> BookingRequest:
+    """Of checked input; not stored yet."""
+    texts = ("title", "start", "end", "timezone", "attendees")
+    body = {name: asked[name] for name in texts}
+    body |= {name: asked.get(name, "") for name in ("description", "external_id")}
+    body["times"] = [(asked["start"], asked["end"])]
+    return BookingRequest(kind=Kind.CREATE, connection=calendar.connection, calendar=calendar, body=body)
+
+
+def change_meeting(meeting: Meeting, asked: Mapping[str, Any], *, calendar: Calendar, user_id: int | None) -> Settled:
+    """Change a meeting to what is asked for, of checked input. Raises TakenError, RefusedError."""
+    if meeting.status == Meeting.Status.CANCELLED:
+        raise RefusedError("The meeting is cancelled.", status=409, code="cancelled")
+    if "external_id" in asked and asked["external_id"] != meeting.caller_id:
+        meeting.caller_id = asked["external_id"]
+        meeting.save(update_fields=["caller_id", "updated_at"])
+    request = make_change(meeting, asked, calendar)
+    if request is None:
+        return Settled(meeting, is_done=True)
+    if meeting.is_pending and amend(meeting, request.body, calendar):
+        meeting.refresh_from_db()
+        return Settled(meeting, is_done=False)
+    request.user_id = user_id
+    return work(request)
+
+
+def make_change(meeting: Meeting, asked: Mapping[str, Any], calendar: Calendar) -> BookingRequest | None:
+    """None where the meeting is as it is wished already."""
+    now_is = describe_meeting(meeting)
+    given = {**asked, **({"calendar": calendar.external_id} if calendar != meeting.calendar else {})}
+    wished = describe_body({name: value for name, value in given.items() if name != "calendar"})
+    wished |= {"calendar": calendar.external_id} if calendar != meeting.calendar else {}
+    body = {name: given[name] for name, value in wished.items() if value != now_is[name]}
+    if not body:
+        return None
+    if not body.keys().isdisjoint(("start", "end", "timezone", "calendar")):
+        body["times"] = list_times(meeting, body)
+    base = {name: now_is[name] for name in describe_body(body)}
+    return BookingRequest(
+        kind=Kind.CHANGE, connection=meeting.connection, calendar=calendar, meeting=meeting, body=body, base=base
+    )
+
+
+def list_times(meeting: Meeting, body: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """When the meeting, or each occurrence of the series, will take place."""
+    moved = Meeting(
+        connection_id=meeting.connection_id,
+        external_id=meeting.external_id,
+        status=meeting.status,
+        start=read_time(body, "start", meeting.start),
+        end=read_time(body, "end", meeting.end),
+        timezone=body.get("timezone", meeting.timezone),
+        rrule=meeting.rrule,
+        exdates=meeting.exdates,
+    )
+    spans = list_spans(moved, timezone.now())
+    return [(format_instant(span.start), format_instant(span.end)) for span in spans]
+
+
+def read_time(body: Mapping[str, Any], name: str, otherwise: datetime) -> datetime:
+    return parse_utc(body[name]) if name in body else otherwise
+
+
+def cancel_meeting(meeting: Meeting, *, user_id: int | None) -> Settled:
+    """Repeating it is harmless. Raises RefusedError."""
+    if meeting.status == Meeting.Status.CANCELLED:
+        return Settled(meeting, is_done=True)
+    if meeting.is_pending and withdraw(meeting):
+        meeting.refresh_from_db()
+        return Settled(meeting, is_done=True)
+    request = BookingRequest(
+        kind=Kind.CANCEL,
+        connection=meeting.connection,
+        calendar=meeting.calendar,
+        meeting=meeting,
+        user_id=user_id,
+    )
+    return work(request)
+
+
+def withdraw(meeting: Meeting) -> bool:
+    """End a booking that calendar.live was never asked for. False where it may have it."""
+    request = claim(meeting.pk)
+    if request is None:
+        return False
+    try:
+        if request.asked_at is None:
+            give_up(request, WITHDRAWN)
+        return request.asked_at is None
+    finally:
+        give_back(request)
+
+
+def work(request: BookingRequest) -> Settled:
+    add(request)
+    try:
+        return carry_out(request)
+    finally:
+        give_back(request)
