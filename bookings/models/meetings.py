@@ -153,10 +153,13 @@ class MeetingLink(models.Model):
     # Of what was last brought there: the same again need not be sent, and its echo is not news.
     pushed_hash = models.CharField(max_length=64, blank=True, editable=False)
     pushed_at = models.DateTimeField(null=True, blank=True)
+    # What both sides last said of each field, and the fields that a person is to decide about: see ownership.py.
+    exchanged = models.JSONField(default=dict, blank=True, editable=False)
+    disputed = models.JSONField(default=list, blank=True, editable=False)
     # Somebody deleted it over there.
     is_gone = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
-    history = record_changes()
+    history = record_changes(excluded_fields=["exchanged"])
 
     class Meta:
         ordering: ClassVar = ["id"]

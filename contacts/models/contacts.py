@@ -161,10 +161,13 @@ class ContactLink(Matched):
     # Of what was last brought there: the same again need not be sent, and its echo is not news.
     pushed_hash = models.CharField(max_length=64, blank=True, editable=False)
     pushed_at = models.DateTimeField(null=True, blank=True)
+    # What both sides last said of each field, and the fields that a person is to decide about: see ownership.py.
+    exchanged = models.JSONField(default=dict, blank=True, editable=False)
+    disputed = models.JSONField(default=list, blank=True, editable=False)
     # When the CRM merged this record into the leading one: it is not there any more.
     merged_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
-    history = record_changes(excluded_fields=["merged_from", "matched_by", "matched_because"])
+    history = record_changes(excluded_fields=["merged_from", "matched_by", "matched_because", "exchanged"])
 
     class Meta:
         ordering: ClassVar = ["id"]

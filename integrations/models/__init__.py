@@ -8,6 +8,7 @@ from integrations.models.deliveries import Delivery, RejectionCount
 from integrations.models.effects import Drain, Effect
 from integrations.models.heartbeats import Heartbeat
 from integrations.models.mappings import FieldMapping, OwnerMapping, Pair
+from integrations.models.ownership import FieldRule, FieldWrite
 from integrations.models.polls import Poll
 from integrations.models.provenance import History, RecordedChange
 from integrations.models.tokens import Authorisation, Token
@@ -22,6 +23,8 @@ __all__ = [
     "Drain",
     "Effect",
     "FieldMapping",
+    "FieldRule",
+    "FieldWrite",
     "Heartbeat",
     "History",
     "OwnerMapping",
