@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
 
-from integrations.events import Event
+from integrations.events import Event, RecordKind
 from integrations.exceptions import KeepsyncError
 from integrations.providers.base import Account, Provider
 
@@ -17,13 +17,16 @@ class CrmRecord:
     `key` is our id of it: stable, unique, and written into the CRM's own unique field where it has one. `external_id`
     is the CRM's id, empty where it is not known. `values` has the CRM's field names, as the connection's mapping
     says, with JSON values as Keepsync has them: times as ISO 8601 UTC with Z, unknown ones as None. `may_exist` says
-    that an earlier try may have made it, with the answer lost: look for it before creating it.
+    that an earlier try may have made it, with the answer lost: look for it before creating it. `unchanged` names values
+    that the record holds already, as far as is known: an update leaves them out, so that it never writes over what
+    somebody changed over there meanwhile; who creates it, or makes it anew, sends all.
     """
 
     key: str
     values: Mapping[str, Any]
     external_id: str = ""
     may_exist: bool = False
+    unchanged: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,25 @@ class FoundMeeting:
 
 
 @dataclass(frozen=True, slots=True)
+class MeetingRecord:
+    """A meeting as the CRM has it.
+
+    `values` are those that were asked for, under the CRM's field names and in the form of `CrmRecord.values`; None
+    where it has none. The status is our own word where the CRM's can be told apart. `key` is our id that it carries,
+    empty where it carries none; `contact_ids` are those who attend, the leading one first; `owner_id` is the CRM's id
+    of its owner, empty where it has none.
+    """
+
+    external_id: str
+    values: Mapping[str, Any]
+    key: str = ""
+    contact_ids: tuple[str, ...] = ()
+    owner_id: str = ""
+    is_cancelled: bool = False
+    changed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
     """What changed over there since a moment, and the moment from which to ask next."""
 
@@ -130,8 +152,8 @@ class Changes:
 class Crm(Provider):
     """Base of the CRMs.
 
-    Override the two `save_…`, `read_meetings`, `merge_contacts`, `list_contacts` and `default_mapping`, and what else
-    applies.
+    Override the two `save_…`, the two `fetch_…`, `read_meetings`, `read_changed`, `merge_contacts`, `list_contacts` and
+    `default_mapping`, and what else applies.
     Calls that change something are safe to repeat: they find what an earlier one made.
     """
 
@@ -165,6 +187,22 @@ class Crm(Provider):
         """The records of up to 100 linked meetings, in their order; None for one that is not there any more."""
         raise NotImplementedError
 
+    def fetch_meetings(
+        self, account: Account, ids: Sequence[str], *, fields: Sequence[str]
+    ) -> list[MeetingRecord | None]:
+        """Up to 100 meetings with these fields of theirs, in the order of the ids; None for one that is not there."""
+        raise NotImplementedError
+
+    def fetch_contacts(
+        self, account: Account, ids: Sequence[str], *, fields: Sequence[str]
+    ) -> list[FoundContact | None]:
+        """The same for contacts."""
+        raise NotImplementedError
+
+    def read_changed(self, record: RecordKind, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What `RecordChanged.values` holds, under the CRM's field names and in the form of `CrmRecord.values`."""
+        raise NotImplementedError
+
     def merge_contacts(self, account: Account, survivor_id: str, loser_id: str) -> str:
         """Merge the loser into the survivor; returns the id that is left. Merging what is merged is no error."""
         raise NotImplementedError
@@ -180,6 +218,10 @@ class Crm(Provider):
 
     def find_owner(self, account: Account, email: str) -> str:
         """The CRM's id of the user with this address; empty where it cannot be looked up or there is none."""
+        return ""
+
+    def find_owner_email(self, account: Account, owner_id: str) -> str:
+        """The address of the user with this id; empty where it cannot be looked up or there is none."""
         return ""
 
     def list_changes(self, account: Account, since: datetime) -> Changes:
