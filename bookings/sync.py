@@ -16,6 +16,7 @@ from integrations import mappings
 from integrations.effects import OPEN, Result, Skipped, Task, carries_out_together, plan
 from integrations.models import Connection, Effect, FieldMapping
 from integrations.models.provenance import caused_by, create_recorded
+from integrations.ownership import list_unchanged, note_sent
 from integrations.pairs import list_crms, save_prepared
 from integrations.providers.crm import CrmContact, CrmMeeting
 from integrations.pushes import UNCHANGED, Pushed, push
@@ -91,7 +92,7 @@ class Batch:
         if meeting is None:
             return Skipped("The meeting is not there any more.")
         link, record = self.links.get(meeting.pk), self.describe(meeting, may_exist=task.is_repeat)
-        return UNCHANGED if link and link.pushed_hash == hash_record(record) else record
+        return UNCHANGED if link and is_there(link, record) else record
 
     def describe(self, meeting: Meeting, *, may_exist: bool = False) -> CrmMeeting:
         """What the meeting is to be at the CRM."""
@@ -99,9 +100,11 @@ class Batch:
         contacts = [attendance.contact for attendance in meeting.attendances.all()]
         owner = self.owners.find(contacts[0].owner) if contacts else None
         there = [self.contact_ids[contact.pk] for contact in contacts if contact.pk in self.contact_ids]
+        values = mappings.map_values(self.mapping, read_values(meeting, owner))
         return CrmMeeting(
             key=str(meeting.pk),
-            values=mappings.map_values(self.mapping, read_values(meeting, owner)),
+            values=values,
+            unchanged=list_unchanged(link, values),
             external_id=link.external_id if link else "",
             may_exist=may_exist,
             contact_ids=tuple(dict.fromkeys(there)),
@@ -144,13 +147,29 @@ def hash_record(record: CrmMeeting) -> str:
     return mappings.hash_values({**record.values, " contacts": record.contact_ids, " cancelled": record.is_cancelled})
 
 
+def is_there(link: MeetingLink, record: CrmMeeting) -> bool:
+    """Whether the CRM has all of it: as it was sent last, or as people over there have said since."""
+    if not link.pushed_hash or link.pushed_hash == hash_record(record):
+        return bool(link.pushed_hash)
+    everything = {**record.values, **list_beside(record)}
+    return list_unchanged(link, everything) >= everything.keys()
+
+
+def list_beside(record: CrmMeeting) -> dict[str, str]:
+    """What is sent beside the values: who attends, and whether it takes place."""
+    return {" contacts": ",".join(record.contact_ids), " cancelled": "yes" if record.is_cancelled else ""}
+
+
 def link_meetings(connection: Connection, pushed: Sequence[Pushed[CrmMeeting]]) -> None:
     """Remember the CRM's ids and what was sent."""
     rows = MeetingLink.objects.filter(connection=connection, meeting__in=[each.key for each in pushed])
     known, now, new = {link.meeting_id: link for link in rows}, timezone.now(), []
     for each in pushed:
         link = known.get(each.key) or MeetingLink(connection=connection, meeting_id=each.key)
+        if link.external_id != each.external_id:
+            link.exchanged = {}
         link.external_id, link.pushed_hash = each.external_id, hash_record(each.record)
+        link.exchanged = note_sent(link.exchanged, {**each.record.changed_values, **list_beside(each.record)})
         link.pushed_at, link.is_gone = now, False
         if link._state.adding:
             new.append((link, each.delivery_id))

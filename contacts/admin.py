@@ -28,9 +28,9 @@ from contacts.identifiers import hold, list_values, normalise_typed_phone
 from contacts.models import Contact, ContactLink, Identifier, Matched
 from contacts.normalisation import normalise_email, split_words
 from contacts.privacy_admin import ERASE, EXPORT, ErasedFilter
-from contacts.sync import plan_contacts
+from contacts.sync import plan_elsewhere
 from contacts.transfer_admin import TransferMixin
-from contacts.upserts import FIELDS, index_names
+from contacts.upserts import index_names
 from integrations.admin.base import DetailAdmin, HistoryAdmin, LongListMixin
 from integrations.admin.effect_panels import list_effects_of
 from integrations.admin.filters import SeenFilter
@@ -38,7 +38,6 @@ from integrations.admin.formats import NOTHING, link_to, read_uuid, show_choice,
 from integrations.admin.panels import Panel, panel_on
 from integrations.admin.subjects import page_of
 from integrations.jobs import wake_planned
-from integrations.models import Connection
 from integrations.privacy import blind_index
 from integrations.privacy.encryption import list_unreadable
 
@@ -139,9 +138,8 @@ class ContactAdmin(TransferMixin, LongListMixin, HistoryAdmin, DetailAdmin):
         latest = Contact.objects.select_for_update().get(pk=obj.pk)
         for field in form.changed_data:
             setattr(latest, field, getattr(obj, field))
-            if field in FIELDS:
-                # A state that the provider had before this moment must not undo it.
-                latest.provenance[field] = [timezone.now().isoformat(), "admin"]
+            # A state that a provider had before this moment must not undo it.
+            latest.provenance[field] = [timezone.now().isoformat(), "admin"]
         if {"full_name", "company"} & set(form.changed_data):
             index_names(latest)
         if set(COMPARED) & set(form.changed_data):
@@ -193,8 +191,7 @@ class ContactAdmin(TransferMixin, LongListMixin, HistoryAdmin, DetailAdmin):
 
 def bring_to_crms(contact: Contact) -> None:
     """An edit goes where the contact is already. In the open transaction."""
-    there = Connection.objects.filter(contactlink__contact=contact, calendar_pairs__isnull=False)
-    plan_contacts(Contact.objects.filter(pk=contact.pk), list(there.distinct()))
+    plan_elsewhere(contact)
     wake_planned()
 
 

@@ -1,8 +1,6 @@
-"""What contacts do when something happens at a CRM.
+"""What contacts do when something happens at a CRM."""
 
-A change of fields over there is kept with its delivery; who may write which field is the ownership rules' matter.
-"""
-
+from contacts.crm_changes import take_change
 from contacts.erasure import forget_news
 from contacts.following import follow_merge
 from contacts.sync import unlink
@@ -12,9 +10,10 @@ from integrations.events import Origin, Outcome, RecordChanged, RecordDeleted, R
 @handles(RecordChanged)
 def change_contact_record(event: RecordChanged, origin: Origin) -> Outcome:
     """What is told of somebody who was erased is not kept."""
-    if event.record == RecordKind.CONTACT:
-        forget_news(origin, [event.external_id])
-    return Outcome.APPLIED
+    if event.record != RecordKind.CONTACT:
+        return Outcome.APPLIED
+    forget_news(origin, [event.external_id])
+    return take_change(event, origin)
 
 
 @handles(RecordDeleted)

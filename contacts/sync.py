@@ -18,6 +18,7 @@ from integrations.effects import Result, Skipped, Task, carries_out_together, pl
 from integrations.exceptions import ConflictError
 from integrations.models import Connection, FieldMapping
 from integrations.models.provenance import create_recorded
+from integrations.ownership import list_unchanged, note_sent
 from integrations.pairs import save_prepared
 from integrations.providers.base import Account
 from integrations.providers.crm import CrmContact
@@ -33,7 +34,17 @@ def plan_contacts(contacts: QuerySet[Contact], crms: Sequence[Connection]) -> No
             contact=OuterRef("pk"), connection=crm, pushed_at__gte=OuterRef("updated_at")
         )
         for key in contacts.filter(~Exists(is_there), erased_at=None).order_by("pk").values_list("pk", flat=True):
-            plan(UPSERT, connection_id=crm.pk, subject=f"contact:{key}")
+            plan_push(key, crm.pk)
+
+
+def plan_push(contact_id: UUID, connection_id: int) -> None:
+    plan(UPSERT, connection_id=connection_id, subject=f"contact:{contact_id}")
+
+
+def plan_elsewhere(contact: Contact, *, but: int | None = None) -> None:
+    """A change goes where the contact is already, but not back to where it came from."""
+    there = Connection.objects.filter(contactlink__contact=contact, calendar_pairs__isnull=False).exclude(pk=but)
+    plan_contacts(Contact.objects.filter(pk=contact.pk), list(there.distinct()))
 
 
 @carries_out_together(UPSERT, is_state=True, priority=0)
@@ -70,7 +81,12 @@ class Batch:
             return Skipped("The person was erased.")
         link = self.links.get(contact.pk)
         values = mappings.map_values(self.mapping, read_values(contact, self.owners.find(contact.owner)))
-        if link and link.pushed_hash == mappings.hash_values(values):
+        unchanged = list_unchanged(link, values)
+        if (
+            link
+            and link.pushed_hash
+            and (link.pushed_hash == mappings.hash_values(values) or len(unchanged) == len(values))
+        ):
             return UNCHANGED
         if not link and not self.may_have_record(contact):
             return one_record_for_two(self.connection)
@@ -79,6 +95,7 @@ class Batch:
             values=values,
             external_id=link.external_id if link else "",
             may_exist=task.is_repeat,
+            unchanged=unchanged,
             email=next(iter(list_values(contact, Kind.EMAIL)), ""),
         )
 
@@ -153,10 +170,13 @@ def link_contacts(
     for each in pushed:
         link = known.get(each.key) or ContactLink(connection=connection, contact_id=each.key)
         kind = new if link._state.adding else same if link.external_id == each.external_id else moved
+        if link.external_id != each.external_id:
+            link.exchanged = {}
         link.external_id, link.pushed_hash = each.external_id, mappings.hash_values(each.record.values)
+        link.exchanged = note_sent(link.exchanged, each.record.changed_values)
         link.pushed_at = as_of[each.record.key]
         kind.append((link, each))
-    ContactLink.objects.bulk_update([link for link, _ in same], ["pushed_hash", "pushed_at"])
+    ContactLink.objects.bulk_update([link for link, _ in same], ["pushed_hash", "pushed_at", "exchanged"])
     for link, _ in moved:
         link.save()
     create_recorded([link for link, _ in new], [each.delivery_id for _, each in new])

@@ -8,7 +8,7 @@ an administrator may change field by field.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from integrations.mappings import read_text
@@ -51,7 +51,7 @@ PARTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     Record.MEETING: {
         "title": ("title",),
         "description": ("description",),
-        "time": ("start", "end", "start_date", "start_time", "duration", "duration_minutes", "timezone"),
+        "time": ("start", "end", "start_date", "start_time", "duration", "duration_minutes"),
         "status": ("status",),
     },
 }
@@ -198,9 +198,19 @@ def digest_value(value: Any) -> str:
     return blind_index.digest("exchanged", text.removesuffix(".0"))[:8].hex()
 
 
-def list_unchanged(exchanged: Exchanged, values: Mapping[str, Any]) -> frozenset[str]:
-    """Of values that are to go to a CRM, those that it has already, as far as is known."""
-    return frozenset(name for name, value in values.items() if is_exchanged(exchanged, name, value))
+class Link(Protocol):
+    """One of our rows at a CRM. `disputed`: the CRM's fields that a person is to decide about."""
+
+    exchanged: Exchanged
+    disputed: list[str]
+
+
+def list_unchanged(link: Link | None, values: Mapping[str, Any]) -> frozenset[str]:
+    """Of values that are to go to a CRM: those that it has already, as far as is known, and those in dispute."""
+    if link is None:
+        return frozenset()
+    known = {name for name, value in values.items() if is_exchanged(link.exchanged, name, value)}
+    return frozenset(known | (values.keys() & set(link.disputed)))
 
 
 def is_exchanged(exchanged: Exchanged, name: str, value: Any) -> bool:

@@ -28,6 +28,11 @@ class CrmRecord:
     may_exist: bool = False
     unchanged: frozenset[str] = frozenset()
 
+    @property
+    def changed_values(self) -> dict[str, Any]:
+        """What an update sends."""
+        return {name: value for name, value in self.values.items() if name not in self.unchanged}
+
 
 @dataclass(frozen=True, slots=True)
 class CrmContact(CrmRecord):
