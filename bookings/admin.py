@@ -44,6 +44,7 @@ from integrations.admin.formats import (
     show_label,
 )
 from integrations.admin.panels import Panel, panel_on
+from integrations.admin.write_panels import list_writes_of
 from integrations.models import Delivery
 
 Status = Meeting.Status
@@ -234,6 +235,11 @@ def show_occurrences(request: HttpRequest, meeting: Meeting) -> Panel | None:
         for occurrence in find_next(meeting)
     ]
     return Panel("Next occurrences", headers=["Start", "Status", ""], rows=rows, empty="The series is over.")
+
+
+@panel_on(Meeting)
+def show_writes(request: HttpRequest, meeting: Meeting) -> Panel | None:
+    return list_writes_of(f"meeting:{meeting.pk}")
 
 
 @panel_on(Meeting)

@@ -17,6 +17,7 @@ from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminTextInputWidget
 
 from bookings.conflicts import dismiss
+from bookings.field_conflict_admin import FIELD_BUTTONS
 from bookings.flows.crm_booking import Settled
 from bookings.inputs import read_instant
 from bookings.local_times import show_local
@@ -113,7 +114,7 @@ def report(settled: Settled, done: str) -> str:
 
 
 def is_open(conflict: Conflict) -> bool:
-    return conflict.status == Status.OPEN
+    return conflict.is_open and conflict.kind == Conflict.Kind.DOUBLE_BOOKING
 
 
 BUTTONS = [
@@ -159,8 +160,8 @@ BUTTONS = [
 
 @admin.register(Conflict)
 class ConflictAdmin(ReadOnlyMixin, LongListMixin, DetailAdmin):
-    buttons = BUTTONS
-    list_display = ("what", "calendar", "at", "meetings", "state", "opened")
+    buttons = (*BUTTONS, *FIELD_BUTTONS)
+    list_display = ("what", "calendar", "at", "concerned", "state", "opened")
     list_filter = (("status", ChoicesDropdownFilter), ("kind", ChoicesDropdownFilter))
     ordering = ("-id",)
     fieldsets = ((None, {"fields": ("what", "state", "calendar", "at", "opened", "settled", "settled_by")}),)
@@ -168,24 +169,25 @@ class ConflictAdmin(ReadOnlyMixin, LongListMixin, DetailAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Conflict]:
         found: QuerySet[Conflict] = super().get_queryset(request)
         both = ("meeting__calendar__connection", "other_meeting__calendar__connection", "settled_by")
-        return found.select_related(*both)
+        return found.select_related(*both, "contact", "connection")
 
     @admin.display(description="kind")
     def what(self, conflict: Conflict) -> str:
-        return conflict.get_kind_display()
+        return f"{conflict.get_kind_display()}: {conflict.field}" if conflict.field else conflict.get_kind_display()
 
     @admin.display(description="calendar")
     def calendar(self, conflict: Conflict) -> str:
-        return link_to(conflict.meeting.calendar)
+        return link_to(conflict.meeting.calendar) if conflict.meeting else NOTHING
 
     @admin.display(description="at")
     def at(self, conflict: Conflict) -> str:
         at = read_instant(str(conflict.details.get("at", "")))
-        return show_local(at, conflict.meeting.timezone) if at else NOTHING
+        return show_local(at, conflict.meeting.timezone) if at and conflict.meeting else NOTHING
 
-    @admin.display(description="meetings")
-    def meetings(self, conflict: Conflict) -> str:
-        return format_html_join("", "<div>{}</div>", ((each,) for each in list_meetings(conflict)))
+    @admin.display(description="about")
+    def concerned(self, conflict: Conflict) -> str:
+        rows = [*list_meetings(conflict), *([conflict.contact] if conflict.contact else [])]
+        return format_html_join("", "<div>{}</div>", ((each,) for each in rows))
 
     @admin.display(description="status")
     def state(self, conflict: Conflict) -> str:
@@ -201,7 +203,9 @@ class ConflictAdmin(ReadOnlyMixin, LongListMixin, DetailAdmin):
 
 
 @panel_on(Conflict)
-def show_both(request: HttpRequest, conflict: Conflict) -> Panel:
+def show_both(request: HttpRequest, conflict: Conflict) -> Panel | None:
+    if conflict.kind != Conflict.Kind.DOUBLE_BOOKING:
+        return None
     rows = [
         [
             link_to(meeting),

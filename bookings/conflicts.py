@@ -48,7 +48,7 @@ def read_met(met: Met) -> dict[str, Any]:
 
 def look_again(conflict: Conflict) -> None:
     """Settled, where its meeting meets nobody any more; with another one where that is in its way now."""
-    met = find_met(conflict.meeting)
+    met = find_met(conflict.meeting) if conflict.meeting else None
     if met is None:
         close(conflict, Status.SETTLED)
     elif met.meeting_id != conflict.other_meeting_id:

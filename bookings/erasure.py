@@ -6,17 +6,18 @@
 - In a meeting with others the person's full name, addresses and numbers are masked in the title, the description and
   the answers; the answers go altogether where the person is the first attendee, who has filled the form in. A given
   name alone is left: nobody could tell it from a word.
+- Conflicts about fields of the person, and of these meetings, go: both sides keep what they hold.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
-from bookings.models import Attendance, BookingRequest, Invitation, Meeting, Payment
+from bookings.models import Attendance, BookingRequest, Conflict, Invitation, Meeting, Payment
 from bookings.traces import Traces, find_payments
-from contacts.dossiers import join_marks
+from contacts.dossiers import Family, join_marks
 from contacts.histories import delete_history, history_of
 from contacts.marks import Marks
 from contacts.normalisation import normalise_email, normalise_phone
@@ -29,14 +30,20 @@ CLEARED: dict[str, Any] = {"title": "", "description": "", "answers": [], "payme
 BATCH = 500
 
 
-def forget(traces: Traces, marks: Marks) -> None:
+def forget(traces: Traces, marks: Marks, family: Family) -> None:
     forget_texts(traces, marks)
+    Conflict.objects.filter(find_disputes(traces.meetings, family)).delete()
     done = BookingRequest.objects.filter(meeting__in=traces.meetings, finished_at__isnull=False)
     done.update(body={}, base={}, answer=None, answer_status=None)
     delete_history(Attendance, traces.attendances)
     Attendance.objects.filter(pk__in=traces.attendances).update(email="", full_name="", lead_score=0)
     delete_history(Invitation, traces.invitations)
     Invitation.objects.filter(pk__in=traces.invitations).update(email="", full_name="", join_url="")
+
+
+def find_disputes(meetings: Collection[UUID], family: Family) -> Q:
+    """Conflicts that hold values of the person's, or of meetings that the person attends."""
+    return Q(kind=Conflict.Kind.FIELD) & (Q(contact__in=family) | Q(meeting__in=meetings))
 
 
 def forget_texts(traces: Traces, marks: Marks) -> None:

@@ -8,7 +8,7 @@ from django.db.models import Q
 
 from bookings import erasure, personal_data
 from bookings.flows import checkout, lead_capture, letters
-from bookings.models import Attendance, Invitation, Meeting, MeetingLink
+from bookings.models import Attendance, Conflict, Invitation, Meeting, MeetingLink
 from bookings.traces import Traces, find_deliveries, find_traces
 from contacts.contact_section import read_texts
 from contacts.dossiers import Deliveries, Dossier, Elsewhere, Section, add_section
@@ -67,12 +67,13 @@ class Meetings(Section):
             "meetings of this person alone": len(traces.alone),
             "meetings with others": len(traces.meetings - traces.alone),
             "invitations": len(traces.invitations),
+            "conflicts": Conflict.objects.filter(erasure.find_disputes(traces.meetings, dossier.family)).count(),
             "history rows": count_history(Attendance, traces.attendances)
             + count_history(Invitation, traces.invitations),
         }
 
     def erase(self, dossier: Dossier) -> None:
-        erasure.forget(open_traces(dossier), dossier.marks)
+        erasure.forget(open_traces(dossier), dossier.marks, dossier.family)
 
     def export(self, dossier: Dossier) -> Mapping[str, Any]:
         return personal_data.export(open_traces(dossier))

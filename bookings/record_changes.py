@@ -1,127 +1,82 @@
 """What somebody has changed about a meeting in a CRM, weighed field by field by the rules of ownership.
 
-Nothing is written here but what is known of the record: what may change is asked of calendar.live, which has the last
-word; what may not is put right over there.
+No meeting is written here: what may change is asked of calendar.live, which has the last word.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from bookings.models import Meeting, MeetingLink
 from bookings.sync import read_values
 from bookings.timezones import format_instant, parse_utc
-from integrations import mappings, ownership
-from integrations.ownership import PARTS, Dispute, Held, Record, Rule, Side, Verdict, Write
+from integrations import mappings
+from integrations.inbound import Inbound, Pairs
+from integrations.ownership import Record, Rule
 from integrations.providers.crm import MeetingRecord
 
-CANCELLED = "cancelled"
-# Between the start and the end of a time, as it is compared.
-DASH = "/"
+CANCELLED, ALIVE = "cancelled", "alive"
 
 
-@dataclass(slots=True)
-class Weighed:
-    """`changes` is what is to be asked of calendar.live, in the words of the API; `is_cancelled` beside it."""
+class MeetingChange(Inbound):
+    """`changes` is what is to be asked of calendar.live, in the words of the API; `is_cancelled` beside it.
 
-    verdicts: dict[str, ownership.Verdict] = field(default_factory=dict)
-    changes: dict[str, str] = field(default_factory=dict)
-    is_cancelled: bool = False
-    is_to_be_put_right: bool = False
+    The link is locked.
+    """
 
+    record = Record.MEETING
 
-def weigh(meeting: Meeting, link: MeetingLink, record: MeetingRecord, rules: Mapping[str, Rule]) -> Weighed:
-    """Decide about each field of a linked record, and note on the link, unsaved, what the CRM has told."""
-    mapping = mappings.read_mapping(link.connection, Record.MEETING)
-    ours = mappings.map_values(mapping, read_values(meeting, None))
-    weighed = Weighed()
-    for name, parts in PARTS[Record.MEETING].items():
-        pairs = [(mine, theirs) for mine, theirs in mapping if mine in parts]
-        told = {theirs: record.values.get(theirs) for _, theirs in pairs}
-        if told:
-            weigh_field(weighed, name, pairs, told, meeting=meeting, link=link, record=record, ours=ours, rules=rules)
-    return weighed
+    def __init__(self, meeting: Meeting, link: MeetingLink, found: MeetingRecord, *, rules: Mapping[str, Rule]) -> None:
+        super().__init__(link, link.connection, rules=rules, told=found.values, changed_at=found.changed_at)
+        self.meeting = meeting
+        self.found = found
+        self.ours = mappings.map_values(self.mapping, read_values(meeting, None))
+        self.changes: dict[str, str] = {}
+        self.is_cancelled = False
 
+    @property
+    def key(self) -> UUID:
+        return self.meeting.pk
 
-def weigh_field(
-    weighed: Weighed,
-    name: str,
-    pairs: list[tuple[str, str]],
-    told: Mapping[str, Any],
-    *,
-    meeting: Meeting,
-    link: MeetingLink,
-    record: MeetingRecord,
-    ours: Mapping[str, Any],
-    rules: Mapping[str, Rule],
-) -> None:
-    exchanged = link.exchanged
-    if all(ownership.is_exchanged(exchanged, each, value) for each, value in told.items()):
-        return
-    mine = {theirs: ours.get(theirs) for _, theirs in pairs}
-    held, value = read_field(name, pairs, mine), read_field(name, pairs, told, is_cancelled=record.is_cancelled)
-    if value is None or held is None:
-        return
-    is_news = any(each in exchanged and not ownership.is_exchanged(exchanged, each, mine[each]) for each in mine)
-    known = Held(held, meeting.external_updated_at, is_news=is_news)
-    decision = ownership.decide(rules.get(name), Write(Side.CRM, value, record.changed_at), known)
-    weighed.verdicts[name] = decision.verdict
-    match decision.verdict:
-        case Verdict.APPLIED:
-            write_change(weighed, name, decision.value)
-        case Verdict.CONFLICT:
-            dispute(meeting, link, record, name, list(told), known, value)
-        case Verdict.BLOCKED | Verdict.STALE:
-            weighed.is_to_be_put_right |= not ownership.was_overwritten(exchanged, told)
-    link.exchanged = ownership.note_told(exchanged, told, record.changed_at)
+    def read(self, field: str, pairs: Pairs, values: Mapping[str, Any]) -> str | None:
+        found = mappings.read_values(pairs, values)
+        match field:
+            case "time":
+                return read_time(found)
+            case "status":
+                return CANCELLED if found.get("status") == CANCELLED else ALIVE
+            case "title":
+                return found.get("title")
+        return found.get(field) or ""
 
+    def apply(self, field: str, before: str, value: str) -> bool:
+        """What is cancelled stays so: those who attended have been told."""
+        if field == "status":
+            self.is_cancelled = value == CANCELLED
+            return self.is_cancelled
+        self.changes |= write_time(value) if field == "time" else {field: value}
+        return True
 
-def dispute(
-    meeting: Meeting, link: MeetingLink, record: MeetingRecord, name: str, theirs: list[str], held: Held, value: str
-) -> None:
-    link.disputed = sorted({*link.disputed, *theirs})
-    ownership.ask(
-        Dispute(
-            connection_id=link.connection_id,
-            record=Record.MEETING,
-            key=meeting.pk,
-            field=name,
-            ours=held.value,
-            theirs=value,
-            ours_at=held.changed_at,
-            theirs_at=record.changed_at,
-            ours_by="calendar.live",
-            theirs_by=str(link.connection),
-        )
-    )
+    def find_time(self, field: str) -> datetime | None:
+        return self.meeting.external_updated_at
 
-
-# --- Values in their normal form --------------------------------------------------------------------------------------
-
-
-def read_field(
-    name: str, pairs: list[tuple[str, str]], values: Mapping[str, Any], *, is_cancelled: bool = False
-) -> str | None:
-    """None for what cannot be read, and for what a meeting cannot be without."""
-    found = mappings.read_values(pairs, values)
-    match name:
-        case "time":
-            return read_time(found)
-        case "status":
-            return CANCELLED if is_cancelled or found.get("status") == CANCELLED else "alive"
-        case "title":
-            return found.get("title")
-    return found.get(name) or ""
+    def find_author(self, field: str) -> str:
+        return "calendar.live"
 
 
 def read_time(found: Mapping[str, str | None]) -> str | None:
-    """`start/end`, of any of the fields that a CRM may keep them in."""
+    """`start/end`, of any of the fields that a CRM may keep them in; None for what is no time."""
     start = read_instant(found.get("start")) or read_instant(f"{found.get('start_date')}T{found.get('start_time')}:00Z")
     if start is None:
         return None
     end = read_instant(found.get("end")) or add_duration(start, found)
-    return None if end is None or end <= start else f"{format_instant(start)}{DASH}{format_instant(end)}"
+    return None if end is None or end <= start else f"{format_instant(start)}/{format_instant(end)}"
+
+
+def write_time(value: str) -> dict[str, str]:
+    start, _, end = value.partition("/")
+    return {"start": start, "end": end}
 
 
 def read_instant(text: str | None) -> datetime | None:
@@ -137,15 +92,3 @@ def add_duration(start: datetime, found: Mapping[str, str | None]) -> datetime |
         return start + timedelta(hours=int(hours), minutes=int(minutes))
     whole = (found.get("duration_minutes") or "").removesuffix(".0")
     return start + timedelta(minutes=int(whole)) if whole.isdecimal() else None
-
-
-def write_change(weighed: Weighed, name: str, value: str) -> None:
-    """In the words of the API."""
-    match name:
-        case "time":
-            start, _, end = value.partition(DASH)
-            weighed.changes |= {"start": start, "end": end}
-        case "status":
-            weighed.is_cancelled = value == CANCELLED
-        case _:
-            weighed.changes[name] = value

@@ -51,6 +51,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             "separator": True,
             "items": [
                 link("Field mappings", "swap_horiz", "integrations.fieldmapping"),
+                link("Field owners", "gavel", "integrations.fieldrule"),
                 link("Score rules", "leaderboard", "contacts.scorerule"),
                 link("Owner pool", "diversity_3", "contacts.poolmember"),
                 link("Prices", "sell", "bookings.price"),

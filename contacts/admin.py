@@ -37,6 +37,7 @@ from integrations.admin.filters import SeenFilter
 from integrations.admin.formats import NOTHING, link_to, read_uuid, show_choice, show_instant, show_label
 from integrations.admin.panels import Panel, panel_on
 from integrations.admin.subjects import page_of
+from integrations.admin.write_panels import list_writes_of
 from integrations.jobs import wake_planned
 from integrations.privacy import blind_index
 from integrations.privacy.encryption import list_unreadable
@@ -253,6 +254,11 @@ def show_links(request: HttpRequest, contact: Contact) -> Panel:
     ]
     headers = ["Connection", "External id", "How it came here", "Last sent", "Since"]
     return Panel("At CRMs", headers=headers, rows=rows, empty="It is at no CRM.")
+
+
+@panel_on(Contact, rank=2)
+def show_writes(request: HttpRequest, contact: Contact) -> Panel | None:
+    return list_writes_of(f"contact:{contact.pk}")
 
 
 @panel_on(Contact, rank=2)

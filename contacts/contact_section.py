@@ -156,7 +156,7 @@ class Contacts(Section):
         # A number identifies nobody without a name: it is free.
         identifiers.filter(kind=Kind.PHONE).update(is_current=False)
         Consent.objects.filter(contact__in=family).update(wording="", introduced_by="")
-        find_links(family).update(matched_because="", pushed_hash="")
+        find_links(family).update(matched_because="", pushed_hash="", exchanged={}, disputed=[])
         now = timezone.now()
         erased_at = Coalesce(F("erased_at"), Value(now))
         Contact.objects.filter(pk__in=family).update(**EMPTY, updated_at=now, erased_at=erased_at)

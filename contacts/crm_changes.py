@@ -1,15 +1,12 @@
-"""What people change about a contact in a CRM: field by field, as far as the rules of ownership let it in.
+"""What people change about a contact in a CRM: taken over as far as the rules of ownership let it in.
 
-1. What the CRM tells is compared with what both sides last said: our own pushes come back, and are dropped.
-2. The rest passes `ownership.decide`, against what the contact holds now.
-3. What is taken over goes on to the other CRMs. What is blocked, or older, is put right over there, once: where the
-   same value comes again, something over there insists on it, and a person has to see why.
+What is taken over goes on to the other CRMs.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from contacts.claims import Kind
 from contacts.detection.changes import COMPARED, note_changes
@@ -21,10 +18,13 @@ from contacts.upserts import index_names, lock
 from contacts.values import normalise_value
 from integrations import mappings, ownership
 from integrations.events import Origin, Outcome, RecordChanged, RecordKind
+from integrations.inbound import Inbound, Pairs
 from integrations.models import OwnerMapping
-from integrations.ownership import PARTS, Dispute, Held, Record, Rule, Side, Verdict, Write
+from integrations.ownership import Record, Rule, Verdict
 
 IDENTIFIERS = {"email": Kind.EMAIL, "phone": Kind.PHONE}
+# What somebody has written in the admin.
+BY_HAND = "admin"
 
 
 def take_change(event: RecordChanged, origin: Origin) -> Outcome:
@@ -35,126 +35,90 @@ def take_change(event: RecordChanged, origin: Origin) -> Outcome:
     rules = ownership.find_rules(Record.CONTACT, crm=origin.connection_id)
     found = ContactLink.objects.filter(connection=origin.connection_id, external_id=event.external_id)
     link = found.select_related("contact", "connection").first()
-    if rules is None or link is None or link.contact.merged_into_id or link.contact.erased_at:
+    if rules is None or link is None or not is_alive(link.contact):
         return Outcome.APPLIED
     told = mappings.get_crm(link.connection).read_changed(RecordKind.CONTACT, event.values)
     lock_indexes(list_value_indexes(told.values(), link.connection.default_region))
     contact = lock(link.contact)
-    if contact.pk != link.contact_id or contact.erased_at:
+    if contact.pk != link.contact_id or not is_alive(contact):
         return Outcome.APPLIED
-    link = found.select_for_update(of=("self",), no_key=True).select_related("connection").get()
-    change = Change(contact, link, rules, told, event.changed_at)
+    locked = found.select_for_update(of=("self",), no_key=True).select_related("connection").get()
+    change = ContactChange(contact, locked, rules=rules, told=told, changed_at=event.changed_at)
     change.take_all()
     change.save()
     return Outcome.STALE if set(change.verdicts.values()) == {Verdict.STALE} else Outcome.APPLIED
 
 
-@dataclass(slots=True)
-class Change:
-    """A record's change, while it is taken: `told` are the values under the CRM's names."""
+def is_alive(contact: Contact) -> bool:
+    return contact.merged_into_id is None and contact.erased_at is None
 
-    contact: Contact
+
+class ContactChange(Inbound):
+    """The contact and the link are locked."""
+
+    record = Record.CONTACT
     link: ContactLink
-    rules: Mapping[str, Rule]
-    told: Mapping[str, Any]
-    changed_at: datetime
-    verdicts: dict[str, ownership.Verdict] = field(default_factory=dict)
-    is_to_be_put_right: bool = False
-    mapping: list[tuple[str, str]] = field(init=False)
-    owners: dict[str, int] = field(init=False)
-    ours: dict[str, Any] = field(init=False)
 
-    def __post_init__(self) -> None:
-        connection = self.link.connection
-        self.mapping = mappings.read_mapping(connection, Record.CONTACT)
-        mapped = OwnerMapping.objects.filter(connection=connection).values_list("external_id", "user_id")
-        self.owners = dict(mapped)
-        self.ours = self.map_contact()
-
-    def map_contact(self) -> dict[str, Any]:
-        """The contact under the CRM's names."""
+    def __init__(
+        self,
+        contact: Contact,
+        link: ContactLink,
+        *,
+        rules: Mapping[str, Rule],
+        told: Mapping[str, Any],
+        changed_at: datetime,
+    ) -> None:
+        super().__init__(link, link.connection, rules=rules, told=told, changed_at=changed_at)
+        self.contact = contact
+        self.owners = read_owners(link.connection_id)
         known = {user_id: external_id for external_id, user_id in self.owners.items()}
-        owner = known.get(self.contact.owner_id) if self.contact.owner_id else None
-        return mappings.map_values(self.mapping, read_values(self.contact, owner))
+        owner = known.get(contact.owner_id) if contact.owner_id else None
+        self.ours = mappings.map_values(self.mapping, read_values(contact, owner))
 
-    def take_all(self) -> None:
-        for name, parts in PARTS[Record.CONTACT].items():
-            pairs = [(ours, theirs) for ours, theirs in self.mapping if ours in parts]
-            told = {theirs: self.told[theirs] for _, theirs in pairs if theirs in self.told}
-            if told:
-                self.verdicts[name] = self.take(name, pairs, told)
+    @property
+    def key(self) -> UUID:
+        return self.contact.pk
 
-    def take(self, name: str, pairs: list[tuple[str, str]], told: Mapping[str, Any]) -> ownership.Verdict:
-        exchanged = self.link.exchanged
-        if all(ownership.is_exchanged(exchanged, each, value) for each, value in told.items()):
-            return Verdict.ECHO
-        if all(ownership.is_older(exchanged, each, self.changed_at) for each in told):
-            return Verdict.STALE
-        mine = {theirs: self.ours.get(theirs) for _, theirs in pairs}
-        held, value = self.read(name, pairs, mine), self.read(name, pairs, {**mine, **told})
-        if value is None:
-            # In words that nobody here knows: theirs stay there, ours stay here.
-            self.link.exchanged = ownership.note_told(exchanged, {each: mine[each] for each in told}, None)
-            return Verdict.BLOCKED
-        is_news = any(each in exchanged and not ownership.is_exchanged(exchanged, each, mine[each]) for each in mine)
-        known = Held(held or "", read_time(self.contact, name), is_news=is_news)
-        decision = ownership.decide(self.rules.get(name), Write(Side.CRM, value, self.changed_at), known)
-        verdict = decision.verdict
-        if verdict == Verdict.APPLIED and not self.apply(name, held or "", decision.value):
-            self.link.exchanged = ownership.note_told(exchanged, {each: mine[each] for each in told}, None)
-            return Verdict.BLOCKED
-        if verdict == Verdict.CONFLICT:
-            self.dispute(name, [theirs for _, theirs in pairs], known, value)
-        elif verdict in (Verdict.BLOCKED, Verdict.STALE) or decision.value != value:
-            self.is_to_be_put_right |= not ownership.was_overwritten(exchanged, told)
-        self.link.exchanged = ownership.note_told(exchanged, told, self.changed_at)
-        return verdict
-
-    def read(self, name: str, pairs: list[tuple[str, str]], values: Mapping[str, Any]) -> str | None:
-        """A field's value in its normal form; None where it cannot be read."""
-        text = mappings.read_values(pairs, values).get(name) or ""
-        if name == "owner":
+    def read(self, field: str, pairs: Pairs, values: Mapping[str, Any]) -> str | None:
+        text = mappings.read_values(pairs, values).get(field) or ""
+        if field == "owner":
             return text if not text or text in self.owners else None
-        return normalise_value(name, text, region=self.link.connection.default_region)
+        return normalise_value(field, text, region=self.connection.default_region)
 
-    def apply(self, name: str, before: str, value: str) -> bool:
-        """Returns False where the value is somebody else's: both are put up for review."""
-        if kind := IDENTIFIERS.get(name):
+    def apply(self, field: str, before: str, value: str) -> bool:
+        """An identifier that is somebody else's is not taken over: both are put up for review."""
+        if kind := IDENTIFIERS.get(field):
             return rename(self.contact, kind, before, value, self.link)
-        set_field(self.contact, name, value, owners=self.owners)
-        self.contact.provenance[name] = [self.changed_at.isoformat(), f"{self.link.connection}/{self.link.external_id}"]
+        set_field(self.contact, field, value, owners=self.owners)
+        at = self.changed_at.isoformat() if self.changed_at else ""
+        self.contact.provenance[field] = [at, f"{self.connection}/{self.link.external_id}"]
         return True
 
-    def dispute(self, name: str, theirs: list[str], held: Held, value: str) -> None:
-        self.link.disputed = sorted({*self.link.disputed, *theirs})
-        ownership.ask(
-            Dispute(
-                connection_id=self.link.connection_id,
-                record=Record.CONTACT,
-                key=self.contact.pk,
-                field=name,
-                ours=held.value,
-                theirs=value,
-                ours_at=held.changed_at,
-                theirs_at=self.changed_at,
-                ours_by=read_author(self.contact, name),
-                theirs_by=str(self.link.connection),
-            )
-        )
+    def find_time(self, field: str) -> datetime | None:
+        at = self.contact.provenance.get(field, [""])[0]
+        return datetime.fromisoformat(at) if at else None
+
+    def find_author(self, field: str) -> str:
+        return describe_author(self.contact.provenance.get(field, ["", ""])[1])
 
     def save(self) -> None:
-        """Write the contact where it has changed, and plan what follows from it."""
+        """Write what has changed, and plan what follows from it."""
         applied = [name for name, verdict in self.verdicts.items() if verdict == Verdict.APPLIED]
         self.link.save(update_fields=["exchanged", "disputed"])
-        ownership.log_writes(self.link.connection_id, f"contact:{self.contact.pk}", self.verdicts)
+        ownership.log_writes(self.connection.pk, f"contact:{self.contact.pk}", self.verdicts)
         if applied:
-            save_contact(self.contact, applied)
-            plan_elsewhere(self.contact, but=self.link.connection_id)
+            save_changed(self.contact, applied)
+            plan_elsewhere(self.contact, but=self.connection.pk)
         if self.is_to_be_put_right:
-            plan_push(self.contact.pk, self.link.connection_id)
+            plan_push(self.contact.pk, self.connection.pk)
 
 
-def save_contact(contact: Contact, changed: list[str]) -> None:
+def read_owners(connection_id: int) -> dict[str, int]:
+    """Our users' ids by the CRM's."""
+    return dict(OwnerMapping.objects.filter(connection=connection_id).values_list("external_id", "user_id"))
+
+
+def save_changed(contact: Contact, changed: list[str]) -> None:
     """With what is indexed of it."""
     index_names(contact)
     contact.save()
@@ -162,25 +126,19 @@ def save_contact(contact: Contact, changed: list[str]) -> None:
         note_changes([contact.pk])
 
 
-def set_field(contact: Contact, name: str, value: str, *, owners: Mapping[str, int]) -> None:
+def set_field(contact: Contact, field: str, value: str, *, owners: Mapping[str, int]) -> None:
     """Set a field that is none of the identifiers to a value in its normal form."""
-    match name:
+    match field:
         case "owner":
             contact.owner_id = owners.get(value)
         case "lead_score":
             contact.lead_score = int(value)
         case _:
-            setattr(contact, name, value)
+            setattr(contact, field, value)
 
 
-def read_time(contact: Contact, name: str) -> datetime | None:
-    """Since when the contact's field is as it is; None where that is not known."""
-    at = contact.provenance.get(name, [""])[0]
-    return datetime.fromisoformat(at) if at else None
-
-
-def read_author(contact: Contact, name: str) -> str:
-    reference = contact.provenance.get(name, ["", ""])[1]
-    if reference.startswith("admin"):
+def describe_author(reference: str) -> str:
+    """Whose reference it is: `admin…`, `<connection>/<record>` or `<uid>/<event>/<version>`."""
+    if reference.startswith(BY_HAND):
         return "somebody in the admin"
     return reference.partition("/")[0] if reference.count("/") == 1 else "calendar.live"

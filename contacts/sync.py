@@ -43,8 +43,8 @@ def plan_push(contact_id: UUID, connection_id: int) -> None:
 
 def plan_elsewhere(contact: Contact, *, but: int | None = None) -> None:
     """A change goes where the contact is already, but not back to where it came from."""
-    there = Connection.objects.filter(contactlink__contact=contact, calendar_pairs__isnull=False).exclude(pk=but)
-    plan_contacts(Contact.objects.filter(pk=contact.pk), list(there.distinct()))
+    there = Connection.objects.filter(contactlink__contact=contact, calendar_pairs__isnull=False).distinct()
+    plan_contacts(Contact.objects.filter(pk=contact.pk), [crm for crm in there if crm.pk != but])
 
 
 @carries_out_together(UPSERT, is_state=True, priority=0)

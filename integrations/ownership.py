@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from integrations.mappings import read_text
-from integrations.models import FieldMapping, FieldRule, FieldWrite, Pair
+from integrations.models import Connection, FieldMapping, FieldRule, FieldWrite, Pair
 from integrations.models.provenance import current_delivery
 from integrations.privacy import blind_index
 
@@ -86,7 +86,7 @@ DEFAULTS: Mapping[str, Mapping[str, Mapping[str, Rule]]] = {
 def read_rules(pair: Pair, record: str) -> dict[str, Rule]:
     """Field → rule: as an administrator decided, else the pattern's own."""
     rules = dict(DEFAULTS[pair.pattern][record])
-    for row in pair.field_rules.all():
+    for row in pair.field_rules.all() if pair.pk else ():
         if row.record == record and row.field in rules:
             rules[row.field] = Rule(Side(row.owner), Mode(row.mode), Policy(row.policy))
     return rules
@@ -109,6 +109,12 @@ def find_strictest(record: str, *, calendar: int) -> dict[str, Rule]:
         for field, rule in read_rules(pair, record).items():
             rules[field] = max(rules.get(field, rule), rule, key=strictness)
     return rules
+
+
+def list_names(crm: Connection, record: FieldMapping.Record, field: str) -> frozenset[str]:
+    """The CRM's names of what makes up a field."""
+    mapped = crm.field_mappings.filter(record=record, ours__in=PARTS[record][field])
+    return frozenset(mapped.values_list("theirs", flat=True))
 
 
 def strictness(rule: Rule) -> int:

@@ -129,13 +129,23 @@ def send_by_email(task: Task) -> Result:
 
 @carries_out(SLACK_CONFLICT, is_findable=False)
 def send_conflict(task: Task) -> Result:
-    found = Conflict.objects.select_related("meeting__calendar", "other_meeting").filter(pk=task.subject_id).first()
-    if found is None or found.other_meeting is None or found.status != Conflict.Status.OPEN:
+    rows = Conflict.objects.select_related("meeting__calendar", "other_meeting", "connection")
+    found = rows.filter(pk=task.subject_id).first()
+    if found is None or found.status != Conflict.Status.OPEN:
         return Skipped("The conflict is over.")
-    calendar = slack.escape_text(found.meeting.calendar.name)
-    both = f"{describe(found.meeting)} and {describe(found.other_meeting)}"
     opening = slack.link(settings.BASE_URL + reverse("admin:bookings_conflict_change", args=[found.pk]), "Settle it")
-    return Done(slack.post_message(task.account, f"*Double booking* on “{calendar}”: {both}. {opening}"))
+    return Done(slack.post_message(task.account, f"{describe_conflict(found)} {opening}"))
+
+
+def describe_conflict(conflict: Conflict) -> str:
+    """In Slack's own markup. The values are not in it: they are to be read in Keepsync."""
+    if conflict.kind == Conflict.Kind.FIELD:
+        what = describe(conflict.meeting) if conflict.meeting else "a contact"
+        both = f"here and at {slack.escape_text(str(conflict.connection))}"
+        return f"*Changed on both sides*: {slack.escape_text(conflict.field)} of {what}, {both}."
+    met = [describe(each) for each in (conflict.meeting, conflict.other_meeting) if each]
+    calendar = slack.escape_text(conflict.meeting.calendar.name) if conflict.meeting else ""
+    return f"*Double booking* on “{calendar}”: {' and '.join(met)}."
 
 
 def find_meeting(task: Task) -> Meeting | None:

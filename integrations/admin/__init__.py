@@ -1,5 +1,27 @@
 """The admin of the plumbing: connections, their alerts, deliveries, effects, what is mapped, users, and the queue."""
 
-from integrations.admin import alerts, connections, deliveries, effects, mappings, pairs, queue, users
+from integrations.admin import (
+    alerts,
+    connections,
+    deliveries,
+    effects,
+    field_rules,
+    mappings,
+    pairs,
+    queue,
+    users,
+    write_panels,
+)
 
-__all__ = ["alerts", "connections", "deliveries", "effects", "mappings", "pairs", "queue", "users"]
+__all__ = [
+    "alerts",
+    "connections",
+    "deliveries",
+    "effects",
+    "field_rules",
+    "mappings",
+    "pairs",
+    "queue",
+    "users",
+    "write_panels",
+]

@@ -255,7 +255,7 @@ def test_a_crms_buttons_change_nothing_before_they_are_confirmed_and_need_permis
 
 
 def add_pair(client: Client, calendar: Connection, crm: Connection, pattern: str = "in") -> str:
-    values = {"calendar": calendar.pk, "crm": crm.pk, "pattern": pattern}
+    values = {"calendar": calendar.pk, "crm": crm.pk, "pattern": pattern, "confirmed": "1"}
     return client.post(f"{PAIRS}add/", values, follow=True).content.decode()
 
 
@@ -296,7 +296,7 @@ def test_a_pairs_pattern_is_changed_and_its_connections_stay(
 ) -> None:
     add_pair(admin_client, calendar_live, hubspot)
     pair, other = Pair.objects.get(), make_connection("other", provider="hubspot")
-    admin_client.post(page_address(pair), {"pattern": "two_way", "crm": other.pk})
+    admin_client.post(page_address(pair), {"pattern": "two_way", "crm": other.pk, "confirmed": "1"})
     pair.refresh_from_db()
 
     assert (pair.pattern, pair.crm) == ("two_way", hubspot)
