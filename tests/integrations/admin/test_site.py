@@ -23,6 +23,7 @@ LISTS = [
     "/admin/integrations/effect/",
     "/admin/integrations/pair/",
     "/admin/integrations/fieldmapping/",
+    "/admin/integrations/fieldrule/",
     "/admin/contacts/contact/",
     "/admin/contacts/candidatepair/",
     "/admin/contacts/merge/",
