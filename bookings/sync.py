@@ -169,7 +169,7 @@ def link_meetings(connection: Connection, pushed: Sequence[Pushed[CrmMeeting]]) 
         if link.external_id != each.external_id:
             link.exchanged = {}
         link.external_id, link.pushed_hash = each.external_id, hash_record(each.record)
-        link.exchanged = note_sent(link.exchanged, {**each.record.changed_values, **list_beside(each.record)})
+        link.exchanged = note_sent(link.exchanged, {**each.record.list_changed(), **list_beside(each.record)})
         link.pushed_at, link.is_gone = now, False
         if link._state.adding:
             new.append((link, each.delivery_id))

@@ -173,7 +173,7 @@ def link_contacts(
         if link.external_id != each.external_id:
             link.exchanged = {}
         link.external_id, link.pushed_hash = each.external_id, mappings.hash_values(each.record.values)
-        link.exchanged = note_sent(link.exchanged, each.record.changed_values)
+        link.exchanged = note_sent(link.exchanged, each.record.list_changed())
         link.pushed_at = as_of[each.record.key]
         kind.append((link, each))
     ContactLink.objects.bulk_update([link for link, _ in same], ["pushed_hash", "pushed_at", "exchanged"])

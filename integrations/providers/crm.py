@@ -28,10 +28,11 @@ class CrmRecord:
     may_exist: bool = False
     unchanged: frozenset[str] = frozenset()
 
-    @property
-    def changed_values(self) -> dict[str, Any]:
-        """What an update sends."""
-        return {name: value for name, value in self.values.items() if name not in self.unchanged}
+    def list_changed(self, *together: frozenset[str]) -> dict[str, Any]:
+        """The values of an update. Of names that belong `together` all go, where one of them does."""
+        changed = self.values.keys() - self.unchanged
+        changed |= {name for names in together if names & changed for name in names}
+        return {name: value for name, value in self.values.items() if name in changed}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,14 @@ class CrmContact(CrmRecord):
 
 @dataclass(frozen=True, slots=True)
 class CrmMeeting(CrmRecord):
-    """`contact_ids` are the CRM's ids of those who attend, the first one leading."""
+    """`contact_ids` are the CRM's ids of those who attend, the first one leading.
+
+    `keeps_status` says of `is_cancelled` what `unchanged` says of the values: an update leaves it as it is over there.
+    """
 
     contact_ids: tuple[str, ...] = ()
     is_cancelled: bool = False
+    keeps_status: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ ORIGIN = "https://api.hubapi.com"
 TOKEN = f"/oauth/{VERSION}/token"
 OBJECTS = f"/crm/objects/{VERSION}"
 PROPERTIES = f"/crm/properties/{VERSION}"
+ASSOCIATIONS = f"/crm/associations/{VERSION}"
+OWNERS = f"/crm/owners/{VERSION}"
 PAGE_SIZE = 100
 # HubSpot's own kind of link from a meeting to a contact.
 MEETING_TO_CONTACT = {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": 200}
@@ -156,9 +158,15 @@ def find_by_key(account: Account, kind: str, keys: Iterable[str]) -> dict[str, s
 
 def read_records(account: Account, kind: str, ids: Iterable[str], properties: Iterable[str]) -> dict[str, Found]:
     """Up to 100 records by their ids, with these properties; those that are archived or not there are left out."""
+    records = [read_record(each) for each in fetch_records(account, kind, ids, properties)]
+    return {found.id: found for found in records}
+
+
+def fetch_records(account: Account, kind: str, ids: Iterable[str], properties: Iterable[str]) -> list[PayloadReader]:
+    """The same as HubSpot shows them."""
     body = {"inputs": [{"id": each} for each in ids], "properties": list(properties), "propertiesWithHistory": []}
-    answer = read_batch(call("POST", account, path_of(kind, "batch", "read"), json=body))
-    return {found.id: found for found in answer.found}
+    answer = call("POST", account, path_of(kind, "batch", "read"), json=body)
+    return [PayloadReader(value, path) for path, value in answer.items("results")]
 
 
 def read_batch(answer: PayloadReader) -> BatchAnswer:
@@ -227,6 +235,35 @@ def find_merged(account: Account, survivor_id: str, loser_id: str) -> str:
 def associate(account: Account, meeting_id: str, contact_id: str) -> None:
     """Let the contact attend the meeting; doing it twice changes nothing."""
     call("PUT", account, path_of(MEETINGS, meeting_id, "associations", "default", CONTACTS, contact_id))
+
+
+def list_attendees(account: Account, meeting_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Of up to 100 meetings, the ids of the contacts who attend them; one that nobody attends may be left out."""
+    attendees: dict[str, tuple[str, ...]] = {}
+    inputs = [{"id": each} for each in meeting_ids]
+    while inputs:
+        answer = call("POST", account, f"{ASSOCIATIONS}/{MEETINGS}/{CONTACTS}/batch/read", json={"inputs": inputs})
+        inputs = []
+        for path, value in answer.items("results"):
+            result = PayloadReader(value, path)
+            meeting_id, found, after = read_associated(result)
+            attendees[meeting_id] = attendees.get(meeting_id, ()) + found
+            inputs += [{"id": meeting_id, "after": after}] if after else []
+    return attendees
+
+
+def read_associated(result: PayloadReader) -> tuple[str, tuple[str, ...], str]:
+    """Whose they are, the ids of the others, and where the rest begins; empty where there is none."""
+    found = [PayloadReader(value, path) for path, value in result.items("to")]
+    ids = tuple(str(each.required("toObjectId")) for each in found)
+    paging = result.optional_object("paging")
+    following = paging.optional_object("next") if paging else None
+    return str(result.object("from").required("id")), ids, following.identifier("after") if following else ""
+
+
+def find_owner_email(account: Account, owner_id: str) -> str:
+    """Raises MissingError for one who is not there any more."""
+    return call("GET", account, f"{OWNERS}/{quote(owner_id, safe='')}").optional_text("email")
 
 
 # --- Properties -------------------------------------------------------------------------------------------------------

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from integrations.payloads import PayloadReader, clean_value
+from integrations.payloads import PayloadReader
 from integrations.providers.base import Account
 from integrations.providers.crm import ContactPage, FoundContact
 from integrations.providers.hubspot import client
-from integrations.providers.hubspot.mapping import EMAIL
+from integrations.providers.hubspot.mapping import EMAIL, read_value
 from integrations.providers.listing import check_cursor, list_texts, read_contacts, say_no
 
 # Further addresses, which semicolons part.
@@ -18,11 +18,15 @@ WORDING = "HubSpot: opted out of all e-mail (hs_email_optout)"
 
 
 def list_contacts(account: Account, *, fields: Sequence[str], cursor: str, size: int) -> ContactPage:
-    properties = list(dict.fromkeys([*fields, EMAIL, MORE_EMAILS, *PHONES, OPT_OUT]))
-    page = client.list_contacts(account, cursor, properties=properties, page_size=size)
+    page = client.list_contacts(account, cursor, properties=list_properties(fields), page_size=size)
     contacts, unread = read_contacts(page.records, lambda record: read_contact(record, fields), id_field="id")
     check_cursor(page.after, cursor, "paging.next.after")
     return ContactPage(contacts, page.after, None if cursor else count_contacts(account, page), unread)
+
+
+def list_properties(fields: Sequence[str]) -> list[str]:
+    """What `read_contact` needs."""
+    return list(dict.fromkeys([*fields, EMAIL, MORE_EMAILS, *PHONES, OPT_OUT]))
 
 
 def count_contacts(account: Account, first: client.Page) -> int:
@@ -37,7 +41,7 @@ def read_contact(record: PayloadReader, fields: Sequence[str]) -> FoundContact |
     properties = found.properties
     return FoundContact(
         found.id,
-        values={name: clean_value(properties.get(name)) or None for name in fields},
+        values={name: read_value(name, properties.get(name)) for name in fields},
         changed_at=changed_at,
         created_at=record.optional_instant("createdAt"),
         emails=list_texts(properties.get(EMAIL), *properties.get(MORE_EMAILS, "").split(";")),

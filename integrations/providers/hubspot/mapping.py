@@ -1,19 +1,26 @@
 """What Keepsync's values are at HubSpot: property names, their texts, and the properties that Keepsync brings along."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
+from integrations.payloads import clean_value
 from integrations.providers.crm import CrmContact, CrmMeeting
+from integrations.providers.values import read_instant, read_rich_text, write_instant
 
 CONTACTS, MEETINGS = "contacts", "meetings"
 # Our id of the record, unique over there: what an upsert finds a record by, and what keeps it from being made twice.
 KEY = "keepsync_id"
 EMAIL = "email"
+OWNER = "hubspot_owner_id"
+BODY = "hs_meeting_body"
 OUTCOME = "hs_meeting_outcome"
-START = "hs_meeting_start_time"
+START, END = "hs_meeting_start_time", "hs_meeting_end_time"
 # Where the meeting stands in a record's timeline; HubSpot requires it.
 TIMESTAMP = "hs_timestamp"
+INSTANTS = frozenset({START, END, TIMESTAMP})
 
 CONTACT_MAPPING: Mapping[str, str] = {
     "email": EMAIL,
@@ -24,16 +31,16 @@ CONTACT_MAPPING: Mapping[str, str] = {
     "country": "country",
     "lead_source": "keepsync_lead_source",
     "lead_score": "keepsync_lead_score",
-    "owner": "hubspot_owner_id",
+    "owner": OWNER,
 }
 MEETING_MAPPING: Mapping[str, str] = {
     "title": "hs_meeting_title",
-    "description": "hs_meeting_body",
+    "description": BODY,
     "start": START,
-    "end": "hs_meeting_end_time",
+    "end": END,
     "join_url": "hs_meeting_external_url",
     "status": OUTCOME,
-    "owner": "hubspot_owner_id",
+    "owner": OWNER,
     "external_id": "calendar_event_id",
     "calendar_event_uid": "calendar_event_uid",
     "payment_session_id": "payment_session_id",
@@ -46,6 +53,8 @@ OUTCOMES: Mapping[str, str] = {
     "completed": "COMPLETED",
     "no_show": "NO_SHOW",
 }
+# Of their outcomes those that stand for one status of ours.
+STATUSES = {theirs: ours for ours, theirs in OUTCOMES.items() if Counter(OUTCOMES.values())[theirs] == 1}
 
 # Per object type: a property that every account has, whose group the new ones join; and those that Keepsync makes.
 NEIGHBOURS: Mapping[str, tuple[str, str]] = {
@@ -67,12 +76,16 @@ OWN_PROPERTIES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
 }
 
 
-def write_contact(contact: CrmContact) -> dict[str, str]:
-    return {KEY: contact.key, **{name: write_value(value) for name, value in contact.values.items()}}
+def write_contact(contact: CrmContact, *, is_update: bool = False) -> dict[str, str]:
+    """All properties, or those of an update."""
+    values = contact.list_changed() if is_update else contact.values
+    return {KEY: contact.key, **{name: write_value(value) for name, value in values.items()}}
 
 
-def write_meeting(meeting: CrmMeeting) -> dict[str, str]:
-    properties = {KEY: meeting.key, **{name: write_value(value) for name, value in meeting.values.items()}}
+def write_meeting(meeting: CrmMeeting, *, is_update: bool = False) -> dict[str, str]:
+    """The same for a meeting, with its place in the timeline wherever its start goes."""
+    values = meeting.list_changed() if is_update else meeting.values
+    properties = {KEY: meeting.key, **{name: write_value(value) for name, value in values.items()}}
     if OUTCOME in properties:
         properties[OUTCOME] = OUTCOMES.get(properties[OUTCOME], properties[OUTCOME])
     if properties.get(START):
@@ -92,3 +105,26 @@ def write_value(value: Any) -> str:
         case list() | tuple():
             return ";".join(map(write_value, value))
     return json.dumps(value)
+
+
+def read_value(name: str, value: Any) -> Any:
+    """A property's text as Keepsync would write it; None for an empty one."""
+    match clean_value(value):
+        case "":
+            return None
+        case str(text) if name in INSTANTS:
+            return read_time(text)
+        case str(text) if name == OUTCOME:
+            return STATUSES.get(text, text)
+        case str(text) if name == BODY:
+            return read_rich_text(text)
+        case cleaned:
+            return cleaned
+
+
+def read_time(text: str) -> Any:
+    """Webhooks may tell milliseconds since 1970, the API ISO 8601. What is no time stays as it is."""
+    try:
+        return write_instant(datetime.fromtimestamp(int(text) / 1000, UTC))
+    except (ValueError, OverflowError, OSError):
+        return read_instant(text)

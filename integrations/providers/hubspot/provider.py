@@ -1,13 +1,31 @@
 """HubSpot: the adapter's face."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+from integrations.events import RecordKind
 from integrations.exceptions import KeepsyncError, PermanentError, SetupError
 from integrations.payloads import PayloadReader
 from integrations.providers.base import Account, Envelope, IncomingRequest, Parsed, Rate
-from integrations.providers.crm import ContactPage, Crm, CrmContact, CrmMeeting, FoundMeeting, Saved
-from integrations.providers.hubspot import client, listing, reading, records, webhook
-from integrations.providers.hubspot.mapping import CONTACT_MAPPING, KEY, MEETING_MAPPING, NEIGHBOURS, OWN_PROPERTIES
+from integrations.providers.crm import (
+    ContactPage,
+    Crm,
+    CrmContact,
+    CrmMeeting,
+    FoundContact,
+    FoundMeeting,
+    MeetingRecord,
+    Saved,
+)
+from integrations.providers.hubspot import client, fetching, listing, reading, records, webhook
+from integrations.providers.hubspot.mapping import (
+    CONTACT_MAPPING,
+    KEY,
+    MEETING_MAPPING,
+    NEIGHBOURS,
+    OWN_PROPERTIES,
+    read_value,
+)
 from integrations.providers.oauth import Grant, Identity, OAuth
 
 
@@ -43,7 +61,7 @@ class HubSpot(Crm):
             "crm.objects.contacts.write": "making and changing contacts and meetings",
             "crm.schemas.contacts.read": "seeing whether Keepsync's own fields are there",
             "crm.schemas.contacts.write": "making Keepsync's own fields",
-            "crm.objects.owners.read": "knowing who owns a contact",
+            "crm.objects.owners.read": "knowing who owns a contact or a meeting",
         },
     )
 
@@ -90,6 +108,22 @@ class HubSpot(Crm):
 
     def read_meetings(self, account: Account, meetings: Sequence[CrmMeeting]) -> list[FoundMeeting | None]:
         return reading.read_meetings(account, meetings)
+
+    def fetch_meetings(
+        self, account: Account, ids: Sequence[str], *, fields: Sequence[str]
+    ) -> list[MeetingRecord | None]:
+        return fetching.fetch_meetings(account, ids, fields=fields)
+
+    def fetch_contacts(
+        self, account: Account, ids: Sequence[str], *, fields: Sequence[str]
+    ) -> list[FoundContact | None]:
+        return fetching.fetch_contacts(account, ids, fields=fields)
+
+    def find_owner_email(self, account: Account, owner_id: str) -> str:
+        return fetching.find_owner_email(account, owner_id)
+
+    def read_changed(self, record: RecordKind, values: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: read_value(name, value) for name, value in values.items()}
 
     def merge_contacts(self, account: Account, survivor_id: str, loser_id: str) -> str:
         try:

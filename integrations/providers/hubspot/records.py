@@ -114,7 +114,9 @@ def update_records(account: Account, kind: str, bodies: Mapping[str, Mapping[str
 def save_contacts(account: Account, contacts: Sequence[CrmContact]) -> list[Result]:
     """Known ones by their id, the others by their address or, without one, by our id. A deleted one is made anew."""
     known = {
-        each.key: {"id": each.external_id, "properties": write_contact(each)} for each in contacts if each.external_id
+        each.key: {"id": each.external_id, "properties": write_contact(each, is_update=True)}
+        for each in contacts
+        if each.external_id
     }
     results = update_records(account, CONTACTS, known)
     rest = [each for each in contacts if isinstance(results.get(each.key), MissingError | None)]
@@ -172,7 +174,7 @@ def save_meetings(account: Account, meetings: Sequence[CrmMeeting]) -> list[Resu
 def bring_meetings(account: Account, meetings: Sequence[CrmMeeting], results: dict[str, Result]) -> None:
     """Add the results one after the other."""
     known = {each.key: each.external_id for each in meetings if each.external_id}
-    update_meetings(account, meetings, known, results)
+    update_meetings(account, meetings, known, results, is_partial=True)
     gone = {key for key, result in results.items() if isinstance(result, MissingError)}
     rest = [each for each in meetings if each.key in gone or each.key not in results]
     sought = [each for each in rest if each.may_exist or each.key in gone]
@@ -186,11 +188,18 @@ def find_meetings(account: Account, meetings: Sequence[CrmMeeting]) -> dict[str,
 
 
 def update_meetings(
-    account: Account, meetings: Sequence[CrmMeeting], ids: Mapping[str, str], results: dict[str, Result]
+    account: Account,
+    meetings: Sequence[CrmMeeting],
+    ids: Mapping[str, str],
+    results: dict[str, Result],
+    *,
+    is_partial: bool = False,
 ) -> None:
-    """Those whose ids are given, with their contacts."""
+    """Those whose ids are given, with their contacts; `is_partial` leaves out what the linked records hold already."""
     updated = {each.key: each for each in meetings if each.key in ids}
-    bodies = {key: {"id": ids[key], "properties": write_meeting(each)} for key, each in updated.items()}
+    bodies = {
+        key: {"id": ids[key], "properties": write_meeting(each, is_update=is_partial)} for key, each in updated.items()
+    }
     for key, result in update_records(account, MEETINGS, bodies).items():
         results[key] = associate_contacts(account, updated[key], result)
 

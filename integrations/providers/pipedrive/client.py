@@ -3,7 +3,7 @@
 Persons, activities and their fields are in API v2; merging is in v1 only.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -107,6 +107,11 @@ def make_headers(account: Account) -> dict[str, str]:
 
 
 # --- Pages ------------------------------------------------------------------------------------------------------------
+
+
+def list_ids(ids: Iterable[str]) -> list[str]:
+    """Those that can be ids, each once: what is none makes the whole list be refused."""
+    return list(dict.fromkeys(each for each in ids if each.isascii() and each.isdecimal()))
 
 
 def read_page(account: Account, path: str, params: Params) -> Page:

@@ -10,14 +10,22 @@ from datetime import datetime
 from typing import Any
 
 from integrations.exceptions import PermanentError
-from integrations.payloads import PayloadReader, clean_value
+from integrations.payloads import PayloadReader
 from integrations.providers.base import Account
 from integrations.providers.crm import ContactPage, FoundConsent, FoundContact
 from integrations.providers.listing import check_cursor, list_texts, read_contacts, say_no, say_yes
 from integrations.providers.pipedrive import client, persons
 from integrations.providers.pipedrive.client import Params
 from integrations.providers.pipedrive.fields import find_field
-from integrations.providers.pipedrive.mapping import NUMBERS, PERSON_FIELDS, UNKNOWN_NAME, WAYS, read_ways
+from integrations.providers.pipedrive.mapping import (
+    NUMBERS,
+    PERSON_FIELDS,
+    UNKNOWN_NAME,
+    WAYS,
+    flatten,
+    read_number,
+    read_ways,
+)
 
 STATUS = "marketing_status"
 WORDING = "Pipedrive: marketing status"
@@ -28,10 +36,8 @@ MOST_CODES = 15
 
 def list_contacts(account: Account, *, fields: Sequence[str], cursor: str, size: int) -> ContactPage:
     """Pipedrive does not count its persons: the total is known where the first page is all."""
-    codes = {name: find_field(account, name).code for name in fields if name not in PERSON_FIELDS}
-    params: dict[str, str | int] = {"sort_by": "id", "limit": size, "include_option_labels": "true"}
-    if 0 < len(codes) <= MOST_CODES:
-        params["custom_fields"] = ",".join(sorted(set(codes.values())))
+    codes = find_codes(account, fields)
+    params = {**write_params(codes), "sort_by": "id", "limit": size}
     if place := cursor.removeprefix(WITHOUT_STATUS):
         params["cursor"] = place
     page, mark = read_page(account, params, is_without_status=cursor.startswith(WITHOUT_STATUS))
@@ -39,6 +45,19 @@ def list_contacts(account: Account, *, fields: Sequence[str], cursor: str, size:
     following = f"{mark}{page.cursor}" if page.cursor else ""
     check_cursor(following, cursor, "additional_data.next_cursor")
     return ContactPage(contacts, following, None if cursor or following else len(page.items), unread)
+
+
+def find_codes(account: Account, fields: Sequence[str]) -> dict[str, str]:
+    """Those of the custom fields, by their names."""
+    return {name: find_field(account, name).code for name in fields if name not in PERSON_FIELDS}
+
+
+def write_params(codes: Mapping[str, str]) -> dict[str, str | int]:
+    """What a list is asked for, so that `read_contact` finds the custom fields."""
+    params: dict[str, str | int] = {"include_option_labels": "true"}
+    if 0 < len(codes) <= MOST_CODES:
+        params["custom_fields"] = ",".join(sorted(set(codes.values())))
+    return params
 
 
 def read_page(account: Account, params: Params, *, is_without_status: bool) -> tuple[client.Page, str]:
@@ -86,22 +105,10 @@ def read_standard(person: PayloadReader, name: str, ways: Mapping[str, tuple[str
     if name in ways:
         return next(iter(ways[name]), None)
     if name in NUMBERS:
-        return None if value is None else str(value)
-    if name == "name" and value in (UNKNOWN_NAME, next(iter(ways["emails"]), "").partition("@")[0]):
+        return read_number(value)
+    if name == "name" and value in (UNKNOWN_NAME, next(iter(ways.get("emails", ())), "").partition("@")[0]):
         return None
     return flatten(value)
-
-
-def flatten(value: Any) -> Any:
-    """An option is its label, and an amount or an address its value; of several a list of those."""
-    match value:
-        case {"label": str(label)}:
-            return clean_value(label)
-        case {"value": inner}:
-            return clean_value(inner)
-        case list():
-            return [flatten(item) for item in value]
-    return clean_value(value)
 
 
 def read_consents(person: PayloadReader, changed_at: datetime, created_at: datetime | None) -> tuple[FoundConsent, ...]:

@@ -1,22 +1,21 @@
 """Keepsync's values as bodies of Pipedrive's persons and activities.
 
 The forms are those of https://pipedrive.readme.io/docs/pipedrive-api-v2-migration-guide: numbers are numbers, custom
-fields stand by themselves, an activity's person is its primary participant, and its note is HTML.
+fields stand by themselves, and an activity's person is its primary participant. Its note is notes.py's matter.
 """
 
-import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from integrations.exceptions import PermanentError, SetupError
-from integrations.payloads import PayloadReader
+from integrations.payloads import PayloadReader, clean_value
+from integrations.providers.cancelling import is_marked, take_mark, write_title
 from integrations.providers.crm import CrmMeeting
 from integrations.providers.pipedrive.errors import NAME
-from integrations.providers.pipedrive.fields import KEEPSYNC_ID, LEAD_SCORE, LEAD_SOURCE
+from integrations.providers.pipedrive.fields import LEAD_SCORE, LEAD_SOURCE
+from integrations.providers.pipedrive.notes import NOTE_LINE, build_note, renew_note
 
-# Prefix of a target that is a labelled line of an activity's note, because activities have no custom fields.
-NOTE_LINE = "note:"
 # An organisation is a record of its own over there, and is left to people: the company is not mapped.
 DEFAULT_MAPPING = {
     "contact": {
@@ -84,12 +83,12 @@ WAYS = frozenset({"emails", "phones"})
 NUMBERS = frozenset({"owner_id", "org_id", "deal_id", "project_id", "visible_to", "priority"})
 ADDRESSES = frozenset({"location", "postal_address"})
 
+# When an activity is stands in three of its fields, which mean nothing without each other.
+TIMES = frozenset({"due_date", "due_time", "duration"})
+
 ACTIVITY_TYPE = "meeting"
-CANCELLED = "Cancelled: "
 OVER = frozenset({"cancelled", "completed", "no_show"})
 UNKNOWN_NAME = "(unknown)"
-TAG = re.compile("<[^>]*>")
-CLOSING_TAGS = re.compile(r"(\s*</[^>]*>)+")
 
 
 def read_id(value: str) -> int:
@@ -175,27 +174,41 @@ def fold_way(text: str, target: str) -> str:
 # --- Activities -------------------------------------------------------------------------------------------------------
 
 
-def build_activity(meeting: CrmMeeting, known: PayloadReader | None) -> dict[str, Any]:
-    """The body for a new activity or, over a known one, for its change.
+def build_activity(meeting: CrmMeeting, known: PayloadReader | None, *, is_linked: bool = False) -> dict[str, Any]:
+    """The body for a new activity or, over a known one, for its change; of a linked one only what has changed.
 
     A cancelled meeting keeps its activity: done, marked in its subject, and no longer in the way of other meetings.
     """
     check_targets(meeting.values)
+    values = meeting.list_changed(TIMES) if is_linked else meeting.values
     body = {
         target: convert_activity(target, value)
-        for target, value in meeting.values.items()
+        for target, value in values.items()
         if target in ACTIVITY_FIELDS and value is not None
     }
-    if known and "location" in meeting.values:
+    if known and "location" in values:
         body.setdefault("location", {"value": ""})
-    if meeting.is_cancelled:
-        body["subject"] = CANCELLED + str(body.get("subject", "")).removeprefix(CANCELLED)
-    body["done"] = meeting.is_cancelled or body.get("done", False)
-    body.setdefault("busy", not meeting.is_cancelled)
-    body["note"] = build_note(meeting, known)
+    body |= build_status(meeting, known, body, is_kept=is_linked and meeting.keeps_status)
+    body["note"] = renew_note(meeting, known) if known and is_linked else build_note(meeting, known)
+    if body["note"] is None:
+        del body["note"]
     if meeting.contact_ids:
         body["participants"] = build_participants(meeting.contact_ids)
     return body if known else {"type": ACTIVITY_TYPE, **body}
+
+
+def build_status(
+    meeting: CrmMeeting, known: PayloadReader | None, body: Mapping[str, Any], *, is_kept: bool
+) -> dict[str, Any]:
+    """What says whether it is cancelled; where that `is_kept`, no more than the mark of a subject that is written."""
+    held = known.optional_text("subject") if known else ""
+    is_cancelled = is_marked(held) if is_kept else meeting.is_cancelled
+    subject = write_title(str(body.get("subject", held)), is_cancelled=is_cancelled)
+    status: dict[str, Any] = {"subject": subject} if "subject" in body or subject != held else {}
+    if not is_kept:
+        status["done"] = is_cancelled or body.get("done", False)
+        status["busy"] = body.get("busy", not is_cancelled)
+    return status
 
 
 def check_targets(targets: Iterable[str]) -> None:
@@ -225,48 +238,40 @@ def build_participants(contact_ids: Sequence[str]) -> list[dict[str, Any]]:
     return [{"person_id": number, "primary": position == 0} for position, number in enumerate(numbers)]
 
 
-def build_note(meeting: CrmMeeting, known: PayloadReader | None) -> str:
-    """As HTML: the description, a line for each `note:` target, and our key; and after it what people wrote there."""
-    description = str(meeting.values.get("note") or "").splitlines()
-    lines = [
-        f"{target.removeprefix(NOTE_LINE)}: {value}"
-        for target, value in meeting.values.items()
-        if target.startswith(NOTE_LINE) and value not in (None, "")
-    ]
-    above = [*description, "", *lines] if description else lines
-    # Our key stands once, so that what follows it can be told.
-    own = [line for line in "\n".join(above).splitlines() if line.strip() != mark(meeting.key)]
-    note = "<br>".join(html.escape(line, quote=False) for line in [*own, mark(meeting.key)])
-    return note + (read_remarks(known, meeting.key) if known else "")
+# --- Reading ----------------------------------------------------------------------------------------------------------
 
 
-def mark(key: str) -> str:
-    return f"{KEEPSYNC_ID}: {key}"
+def read_number(value: Any) -> str | None:
+    return None if value is None else str(value)
 
 
-def read_remarks(activity: PayloadReader, key: str) -> str:
-    """What follows the line with our key in the note, as HTML; empty where nothing does."""
-    note = activity.value.get("note")
-    line = re.escape(html.escape(mark(key), quote=False))
-    found = re.search(rf"(?:^|[>\n])\s*{line}\s*(?=<|\n|$)", note) if isinstance(note, str) else None
-    rest = found.string[found.end() :] if found else ""
-    closing = CLOSING_TAGS.match(rest)
-    rest = rest[closing.end() :] if closing else rest
-    return rest if TAG.sub("", rest).strip() else ""
+def read_clock(value: Any) -> str | None:
+    """A time or a length without its seconds."""
+    return ":".join(value.split(":")[:2]) if isinstance(value, str) and value else None
 
 
-def has_mark(activity: PayloadReader, key: str) -> bool:
-    """Whether our key is a line of the activity's note."""
-    return mark(key) in list_lines(activity)
+def flatten(value: Any) -> Any:
+    """An option is its label, and an amount or an address its value; of several a list of those."""
+    match value:
+        case {"label": str(label)}:
+            return clean_value(label)
+        case {"value": inner}:
+            return clean_value(inner)
+        case list():
+            return [flatten(item) for item in value]
+    return clean_value(value)
 
 
-def read_mark(activity: PayloadReader) -> str:
-    """The key that the note has as a line of its own; empty where it has none."""
-    marks = (line.removeprefix(mark("")) for line in list_lines(activity) if line.startswith(mark("")))
-    return next((key for key in marks if key and " " not in key), "")
-
-
-def list_lines(activity: PayloadReader) -> list[str]:
-    note = activity.value.get("note")
-    text = html.unescape(TAG.sub("\n", note)) if isinstance(note, str) else ""
-    return [line.strip() for line in text.splitlines()]
+def read_activity(target: str, activity: Mapping[str, Any]) -> Any:
+    """An activity's value in the form in which Keepsync would write it, but for the note."""
+    value = activity.get(target)
+    match target:
+        case "subject" if isinstance(value, str):
+            return clean_value(take_mark(value)) or None
+        case "due_time" | "duration":
+            return read_clock(value)
+        case "done" if is_marked(activity.get("subject")):
+            return "cancelled"
+        case _ if target in NUMBERS:
+            return read_number(value)
+    return flatten(value) if value != "" else None

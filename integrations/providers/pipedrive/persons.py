@@ -23,13 +23,16 @@ def save_person(account: Account, contact: CrmContact) -> Saved:
     Raises ConflictError where it is unclear which one has the e-mail, and SetupError where a custom field is missing.
     """
     code = fields.find_field(account, fields.KEEPSYNC_ID).code
-    custom = {**convert_custom(account, contact), code: contact.key}
+    converted = convert_custom(account, contact)
+    linked = find_linked(account, contact.external_id)
     person = (
-        find_linked(account, contact.external_id)
+        linked
         or find_by_email(account, contact, code)
         or (find_made(account, contact.key, code) if contact.may_exist else None)
     )
-    body = mapping.build_person(contact.values, custom, person)
+    values = contact.list_changed() if linked else contact.values
+    custom = dict(converted[target] for target in values if target in converted)
+    body = mapping.build_person(values, {**custom, code: contact.key}, person)
     if person is None:
         return Saved(read_made_id(client.create(account, PATH, body)), is_new=True)
     number = person.integer("id", minimum=1)
@@ -37,14 +40,14 @@ def save_person(account: Account, contact: CrmContact) -> Saved:
     return Saved(str(number))
 
 
-def convert_custom(account: Account, contact: CrmContact) -> dict[str, Any]:
-    """The values of custom fields, by their codes: every target that is no standard field names one."""
-    values = {}
+def convert_custom(account: Account, contact: CrmContact) -> dict[str, tuple[str, Any]]:
+    """Code and value of the custom fields: every target that is no standard field names one."""
+    converted = {}
     for target, value in contact.values.items():
         if target not in mapping.PERSON_FIELDS:
             custom_field = fields.find_field(account, target)
-            values[custom_field.code] = fields.convert(value, custom_field)
-    return values
+            converted[target] = (custom_field.code, fields.convert(value, custom_field))
+    return converted
 
 
 def find_linked(account: Account, external_id: str) -> PayloadReader | None:

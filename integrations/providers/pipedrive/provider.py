@@ -1,13 +1,25 @@
 """Pipedrive: the adapter's face."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+from integrations.events import RecordKind
 from integrations.exceptions import KeepsyncError, PermanentError, SetupError
 from integrations.payloads import PayloadReader
 from integrations.providers.base import Account, Envelope, IncomingRequest, Parsed, Rate
-from integrations.providers.crm import ContactPage, Crm, CrmContact, CrmMeeting, CrmRecord, FoundMeeting, Saved
+from integrations.providers.crm import (
+    ContactPage,
+    Crm,
+    CrmContact,
+    CrmMeeting,
+    CrmRecord,
+    FoundContact,
+    FoundMeeting,
+    MeetingRecord,
+    Saved,
+)
 from integrations.providers.oauth import Grant, Identity, OAuth
-from integrations.providers.pipedrive import activities, client, fields, listing, persons, reading, webhook
+from integrations.providers.pipedrive import activities, client, fetching, fields, listing, persons, reading, webhook
 from integrations.providers.pipedrive.errors import NAME
 from integrations.providers.pipedrive.mapping import DEFAULT_MAPPING
 
@@ -77,6 +89,22 @@ class Pipedrive(Crm):
 
     def read_meetings(self, account: Account, meetings: Sequence[CrmMeeting]) -> list[FoundMeeting | None]:
         return reading.read_meetings(account, meetings)
+
+    def fetch_meetings(
+        self, account: Account, ids: Sequence[str], *, fields: Sequence[str]
+    ) -> list[MeetingRecord | None]:
+        return fetching.fetch_meetings(account, ids, fields=fields)
+
+    def fetch_contacts(
+        self, account: Account, ids: Sequence[str], *, fields: Sequence[str]
+    ) -> list[FoundContact | None]:
+        return fetching.fetch_contacts(account, ids, fields=fields)
+
+    def find_owner_email(self, account: Account, owner_id: str) -> str:
+        return fetching.find_owner_email(account, owner_id)
+
+    def read_changed(self, record: RecordKind, values: Mapping[str, Any]) -> dict[str, Any]:
+        return fetching.read_changed(record, values)
 
     def merge_contacts(self, account: Account, survivor_id: str, loser_id: str) -> str:
         return persons.merge_persons(account, survivor_id, loser_id)

@@ -1,25 +1,20 @@
 """Reading activities back, to compare them with what they should be."""
 
-import html
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from integrations.payloads import PayloadReader
 from integrations.providers.base import Account
+from integrations.providers.cancelling import is_marked
 from integrations.providers.comparing import find_differing
 from integrations.providers.crm import CrmMeeting, FoundMeeting
-from integrations.providers.pipedrive import client, mapping
-from integrations.providers.pipedrive.activities import PATH
-from integrations.providers.pipedrive.persons import is_deleted
-
-# Times may come back with their seconds.
-CLOCKS = frozenset({"due_time", "duration"})
+from integrations.providers.pipedrive import mapping, notes
+from integrations.providers.pipedrive.activities import fetch_activities
+from integrations.providers.values import read_html
 
 
 def read_meetings(account: Account, meetings: Sequence[CrmMeeting]) -> list[FoundMeeting | None]:
-    ids = dict.fromkeys(each.external_id for each in meetings if each.external_id.isdecimal())
-    items = client.read_all(account, PATH, {"ids": ",".join(ids), "limit": client.LARGEST_PAGE}) if ids else ()
-    by_id = {str(item.integer("id", minimum=1)): item for item in items if not is_deleted(item)}
+    by_id = fetch_activities(account, [each.external_id for each in meetings])
     return [compare(each, by_id.get(each.external_id)) for each in meetings]
 
 
@@ -29,10 +24,10 @@ def compare(meeting: CrmMeeting, activity: PayloadReader | None) -> FoundMeeting
     differing, digest = find_differing(list_fields(meeting, activity))
     return FoundMeeting(
         str(activity.integer("id", minimum=1)),
-        key=mapping.read_mark(activity),
+        key=notes.read_mark(activity),
         differing=differing,
         digest=digest,
-        is_cancelled=str(activity.value.get("subject")).startswith(mapping.CANCELLED.strip()),
+        is_cancelled=is_marked(activity.value.get("subject")),
     )
 
 
@@ -43,19 +38,16 @@ def list_fields(meeting: CrmMeeting, activity: PayloadReader) -> Iterator[tuple[
         ours, theirs = body.get(target), activity.value.get(target)
         match target:
             case "location":
-                yield target, read_location(ours), read_location(theirs)
+                yield target, mapping.flatten(ours), mapping.flatten(theirs)
             case "note":
-                yield target, read_text(ours), read_text(theirs)
-            case _ if target in CLOCKS:
-                yield target, ours and str(ours)[:5], str(theirs or "")[:5]
+                yield target, read_words(ours), read_words(theirs)
+            case "due_time" | "duration":
+                # They may come back with their seconds.
+                yield target, mapping.read_clock(ours), mapping.read_clock(theirs)
             case _:
                 yield target, ours, theirs
 
 
-def read_location(value: Any) -> Any:
-    return value.get("value") if isinstance(value, dict) else value
-
-
-def read_text(note: Any) -> str:
+def read_words(note: Any) -> str:
     """The note's words, however its HTML is written."""
-    return " ".join(html.unescape(mapping.TAG.sub(" ", note)).split()) if isinstance(note, str) else ""
+    return " ".join(read_html(notes.TAG.sub(" ", note)).split()) if isinstance(note, str) else ""

@@ -61,7 +61,13 @@ GONE = {
     "INVALID_CROSS_REFERENCE_KEY": "a record that it refers to is not there",
 }
 SESSIONS = dict.fromkeys(("INVALID_SESSION_ID", "INVALID_AUTH_HEADER"), "authorise the connection again")
+INCOMPLETE = {"REQUIRED_FIELD_MISSING": "Salesforce will not take the record without these fields"}
 PASSING = dict.fromkeys(("UNABLE_TO_LOCK_ROW", "QUERY_TIMEOUT"), "something else holds the record now")
+
+
+class IncompleteError(PermanentError):
+    """A required field has no value. For an update that leaves fields out: the record is not there any more."""
+
 
 KINDS: Mapping[str, tuple[type[KeepsyncError], str]] = {
     code: (kind, advice)
@@ -71,6 +77,7 @@ KINDS: Mapping[str, tuple[type[KeepsyncError], str]] = {
         (MissingError, GONE),
         (ReauthoriseError, SESSIONS),
         (TransientError, PASSING),
+        (IncompleteError, INCOMPLETE),
     )
     for code, advice in advices.items()
 }

@@ -5,7 +5,7 @@ cursor of Salesforce's runs out between two pages. Our cursor is that id and, af
 lacks or hides from the connection's user, so that they are not asked for again.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from integrations.exceptions import PayloadError
@@ -15,7 +15,7 @@ from integrations.providers.crm import ContactPage, FoundConsent, FoundContact
 from integrations.providers.listing import list_texts, read_contacts, say_no
 from integrations.providers.salesforce import client
 from integrations.providers.salesforce.errors import NoFieldError
-from integrations.providers.salesforce.mapping import CONTACT, LEAD, read_object, read_values
+from integrations.providers.salesforce.mapping import CONTACT, LEAD, choose_values, read_object
 from integrations.providers.salesforce.saving import RECORD_ID
 
 PHONES: Mapping[str, tuple[str, ...]] = {
@@ -32,6 +32,9 @@ CONDITIONS: Mapping[str, tuple[str, ...]] = {CONTACT: (), LEAD: ("IsConverted = 
 # A Contact's company is the name of its Account.
 COMPANY, ACCOUNT_NAME = "Company", "Account.Name"
 STAMPS = ("SystemModstamp", "CreatedDate")
+
+# The rows with these columns.
+type Ask = Callable[[Sequence[str]], list[PayloadReader]]
 
 
 def list_contacts(account: Account, *, fields: Sequence[str], cursor: str, size: int) -> ContactPage:
@@ -50,12 +53,21 @@ def query_page(
 ) -> list[PayloadReader]:
     """The rows after the last id. What turns out to be hidden of the fields that nobody asked for joins `hidden`."""
     rest = f"{write_where(sobject, last_id)} ORDER BY Id LIMIT {size}".lstrip()
+
+    def ask(columns: Sequence[str]) -> list[PayloadReader]:
+        return client.query(account, client.write_query(columns, sobject, rest))
+
+    return query_contacts(ask, sobject, fields, hidden)
+
+
+def query_contacts(ask: Ask, sobject: str, fields: Sequence[str], hidden: list[str]) -> list[PayloadReader]:
+    """Rows for `read_contact`, asked for anew without each field that is hidden."""
     asked = [ACCOUNT_NAME if sobject == CONTACT and name.lower() == COMPANY.lower() else name for name in fields]
     optional = [name for name in ("Email", *PHONES[sobject], *REFUSALS) if name not in asked]
     while True:
         columns = dict.fromkeys(["Id", *STAMPS, *asked, *(name for name in optional if name not in hidden)])
         try:
-            return client.query(account, client.write_query(columns, sobject, rest))
+            return ask(list(columns))
         except NoFieldError as error:
             if error.field not in optional or error.field in hidden:
                 raise
@@ -80,11 +92,9 @@ def find_last_id(rows: Sequence[PayloadReader]) -> str:
 def read_contact(row: PayloadReader, sobject: str, fields: Sequence[str]) -> FoundContact:
     """Raises PayloadError, naming the field."""
     changed_at, phones = row.instant("SystemModstamp"), PHONES[sobject]
-    # Salesforce minds no case in the names of fields, and answers with its own.
-    values = {name.lower(): value for name, value in read_values(sobject, flatten(row)).items()}
     return FoundContact(
         row.identifier("Id"),
-        values={name: values.get(name.lower()) for name in fields},
+        values=choose_values(sobject, flatten(row), fields),
         changed_at=changed_at,
         created_at=row.optional_instant("CreatedDate"),
         emails=list_texts(row.value.get("Email")),

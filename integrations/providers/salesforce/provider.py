@@ -1,15 +1,36 @@
 """Salesforce: the adapter's face."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from integrations.events import Event
+from integrations.events import Event, RecordKind
 from integrations.exceptions import KeepsyncError, SetupError
 from integrations.payloads import PayloadReader
 from integrations.providers.base import Account, Envelope, IncomingRequest, Parsed, Rate
-from integrations.providers.crm import Changes, ContactPage, Crm, CrmContact, CrmMeeting, FoundMeeting, Saved
+from integrations.providers.crm import (
+    Changes,
+    ContactPage,
+    Crm,
+    CrmContact,
+    CrmMeeting,
+    FoundContact,
+    FoundMeeting,
+    MeetingRecord,
+    Saved,
+)
 from integrations.providers.oauth import Grant, Identity, OAuth
-from integrations.providers.salesforce import changes, client, listing, mapping, merging, reading, saving, webhook
+from integrations.providers.salesforce import (
+    changes,
+    client,
+    fetching,
+    listing,
+    mapping,
+    merging,
+    reading,
+    saving,
+    webhook,
+)
 from integrations.providers.salesforce.errors import NoFieldError
 
 
@@ -92,6 +113,23 @@ class Salesforce(Crm):
 
     def read_meetings(self, account: Account, meetings: Sequence[CrmMeeting]) -> list[FoundMeeting | None]:
         return reading.read_meetings(account, meetings)
+
+    def fetch_meetings(
+        self, account: Account, ids: Sequence[str], *, fields: Sequence[str]
+    ) -> list[MeetingRecord | None]:
+        return fetching.fetch_meetings(account, ids, fields=fields)
+
+    def fetch_contacts(
+        self, account: Account, ids: Sequence[str], *, fields: Sequence[str]
+    ) -> list[FoundContact | None]:
+        return fetching.fetch_contacts(account, ids, fields=fields)
+
+    def find_owner_email(self, account: Account, owner_id: str) -> str:
+        return fetching.find_owner_email(account, owner_id)
+
+    def read_changed(self, record: RecordKind, values: Mapping[str, Any]) -> dict[str, Any]:
+        """They are in that form already: the same is read of a poll and of a webhook."""
+        return dict(values)
 
     def merge_contacts(self, account: Account, survivor_id: str, loser_id: str) -> str:
         return merging.merge_records(account, mapping.read_object(account), survivor_id, loser_id)

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from integrations.payloads import PayloadReader
 from integrations.providers.base import Account
+from integrations.providers.cancelling import is_marked
 from integrations.providers.comparing import find_differing
 from integrations.providers.crm import CrmMeeting, FoundMeeting
 from integrations.providers.salesforce import client
-from integrations.providers.salesforce.mapping import CANCELLED, EVENT, KEY_FIELD, draft_meeting
+from integrations.providers.salesforce.mapping import EVENT, KEY_FIELD, TITLE, draft_meeting
 from integrations.providers.salesforce.saving import RECORD_ID, read_row
 
 # Who attends is told by a record's id, whose two forms differ.
@@ -16,7 +17,7 @@ NOT_COMPARED = frozenset({KEY_FIELD, "WhoId"})
 
 def read_meetings(account: Account, meetings: Sequence[CrmMeeting]) -> list[FoundMeeting | None]:
     drafts = [draft_meeting(each).for_known() for each in meetings]
-    fields = dict.fromkeys(["Id", KEY_FIELD, "Subject", *(name for draft in drafts for name in draft)])
+    fields = dict.fromkeys(["Id", KEY_FIELD, TITLE, *(name for draft in drafts for name in draft)])
     ids = [each.external_id for each in meetings if RECORD_ID.fullmatch(each.external_id)]
     rows = client.look_up(account, EVENT, fields=list(fields), field="Id", values=ids)
     by_id = {row.identifier("Id")[:15]: row for row in rows}
@@ -34,5 +35,5 @@ def compare(draft: dict[str, object], row: PayloadReader | None) -> FoundMeeting
         key=found.key,
         differing=differing,
         digest=digest,
-        is_cancelled=row.optional_text("Subject").startswith(CANCELLED.strip()),
+        is_cancelled=is_marked(row.value.get(TITLE)),
     )

@@ -3,11 +3,12 @@
 1. Linked records are looked up by their ids; the others, and those whose record is gone, by e-mail.
 2. A record found that does not have our key yet is adopted: it is given the key, by its id.
 3. All are created or updated by the key, in one call. Salesforce enforces that it is unique, so that a try whose answer
-   was lost is found again.
+   was lost is found again. What linked records hold already is left out.
+4. One that was deleted between 1 and 3 would be made anew without that: it is sent once more, whole.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from integrations.exceptions import (
@@ -24,7 +25,8 @@ from integrations.payloads import PayloadReader
 from integrations.providers.base import Account
 from integrations.providers.crm import Saved
 from integrations.providers.salesforce import client
-from integrations.providers.salesforce.mapping import EMAIL_LENGTH, KEY_FIELD, LEAD, Draft
+from integrations.providers.salesforce.errors import IncompleteError
+from integrations.providers.salesforce.mapping import EMAIL_LENGTH, EVENT, KEY_FIELD, LEAD, TITLE, Draft
 
 # What is no id makes the whole query fail.
 RECORD_ID = re.compile("[0-9A-Za-z]{15}(?:[0-9A-Za-z]{3})?")
@@ -34,11 +36,12 @@ type Result = Saved | KeepsyncError
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A record that is there. `key` is empty where it is not Keepsync's yet."""
+    """A record that is there. `key` is empty where it is not Keepsync's yet; `title` is an Event's."""
 
     id: str
     key: str
     email: str
+    title: str = ""
 
     def is_at(self, external_id: str) -> bool:
         """The first 15 characters are the id; three more make it safe for those who ignore case."""
@@ -55,9 +58,23 @@ def save_records(account: Account, sobject: str, drafts: Sequence[Draft]) -> lis
             results[place] = values
         else:
             upserts[place] = values
-    if upserts:
-        results.update(zip(upserts, client.upsert(account, sobject, list(upserts.values())), strict=True))
+    results |= send(account, sobject, upserts)
+    parts = {place: drafts[place] for place in upserts if is_unmade(results[place], drafts[place], upserts[place])}
+    results |= send(account, sobject, {place: draft.for_new() for place, draft in parts.items()})
     return [results[place] for place in range(len(drafts))]
+
+
+def send(account: Account, sobject: str, records: Mapping[int, Mapping[str, object]]) -> dict[int, Result]:
+    """Results by the records' places."""
+    if not records:
+        return {}
+    return dict(zip(records, client.upsert(account, sobject, list(records.values())), strict=True))
+
+
+def is_unmade(result: Result, draft: Draft, values: Mapping[str, object]) -> bool:
+    """Whether a part of the record was taken for a new one."""
+    is_new = isinstance(result, IncompleteError) or (isinstance(result, Saved) and result.is_new)
+    return is_new and not draft.for_known().keys() <= values.keys()
 
 
 def give_key(
@@ -66,8 +83,9 @@ def give_key(
     """What is to be written by our key, which the record has then; an error that is this record's alone."""
     if target is None or isinstance(target, ConflictError):
         return target or draft.for_new()
+    is_linked = target.is_at(draft.external_id)
     if target.key == draft.key:
-        return draft.for_known()
+        return draft.for_linked(target.title) if is_linked else draft.for_known()
     try:
         client.update(account, sobject, target.id, {KEY_FIELD: draft.key})
     except MissingError:
@@ -77,7 +95,7 @@ def give_key(
         raise
     except (TransientError, PermanentError) as error:
         return error
-    return draft.for_known() if target.is_at(draft.external_id) else draft.for_adopted()
+    return draft.for_linked(target.title) if is_linked else draft.for_adopted()
 
 
 # --- Which record is meant --------------------------------------------------------------------------------------------
@@ -111,7 +129,7 @@ def choose(draft: Draft, sobject: str, rows: Sequence[Row]) -> Row | ConflictErr
 
 
 def find_rows(account: Account, sobject: str, field: str, values: Iterable[str]) -> list[Row]:
-    fields = ("Id", "Email", KEY_FIELD) if field == "Email" else ("Id", KEY_FIELD)
+    fields = ["Id", *(["Email"] if field == "Email" else []), KEY_FIELD, *([TITLE] if sobject == EVENT else [])]
     # A converted Lead lives on as a Contact, and can't be changed.
     also = " AND IsConverted = false" if sobject == LEAD and field == "Email" else ""
     rows = client.look_up(account, sobject, fields=fields, field=field, values=values, also=also)
@@ -119,4 +137,5 @@ def find_rows(account: Account, sobject: str, field: str, values: Iterable[str])
 
 
 def read_row(row: PayloadReader) -> Row:
-    return Row(row.identifier("Id"), row.optional_text(KEY_FIELD), row.optional_text("Email"))
+    email, title = row.optional_text("Email"), row.optional_text(TITLE)
+    return Row(row.identifier("Id"), row.optional_text(KEY_FIELD), email, title)

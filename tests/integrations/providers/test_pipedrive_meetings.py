@@ -11,7 +11,7 @@ from integrations.exceptions import LostAnswerError, OutageError, PermanentError
 from integrations.payloads import PayloadReader
 from integrations.providers.base import Account
 from integrations.providers.crm import CrmMeeting, Saved
-from integrations.providers.pipedrive.mapping import TAG, build_note, has_mark
+from integrations.providers.pipedrive.notes import TAG, build_note, has_mark
 from integrations.providers.pipedrive.provider import Pipedrive
 
 BASE = "https://api.pipedrive.com"

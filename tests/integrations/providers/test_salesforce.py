@@ -14,7 +14,7 @@ from integrations.exceptions import (
     TransientError,
 )
 from integrations.providers.crm import Saved
-from integrations.providers.salesforce.errors import NoFieldError
+from integrations.providers.salesforce.errors import IncompleteError, NoFieldError
 from tests.integrations.providers.salesforce_stubs import (
     COMPOSITE,
     EVENT_ID,
@@ -143,7 +143,7 @@ def test_link_that_is_no_salesforce_id_does_not_spoil_the_others(provider_http):
     stub_upsert(provider_http, saved(ID_1, is_new=False), saved(ID_2), sobject="Event")
     meetings = [meeting("m-1", external_id=ID_1), meeting("m-2", external_id="evt-7")]
     assert SALESFORCE.save_meetings(account(), meetings) == [Saved(ID_1), Saved(ID_2, is_new=True)]
-    assert asked(query) == f"SELECT Id, Keepsync_Id__c FROM Event WHERE Id IN ('{ID_1}')"
+    assert asked(query) == f"SELECT Id, Keepsync_Id__c, Subject FROM Event WHERE Id IN ('{ID_1}')"
 
 
 def test_record_deleted_between_look_up_and_update_is_made_anew(provider_http):
@@ -217,7 +217,7 @@ def test_many_contacts_are_looked_for_in_queries_of_a_length_that_salesforce_tak
         ("DUPLICATES_DETECTED", ConflictError),
         ("DUPLICATE_VALUE", ConflictError),
         ("DUPLICATE_EXTERNAL_ID", ConflictError),
-        ("REQUIRED_FIELD_MISSING", PermanentError),
+        ("REQUIRED_FIELD_MISSING", IncompleteError),
         ("INVALID_EMAIL_ADDRESS", PermanentError),
         ("STRING_TOO_LONG", PermanentError),
         ("A_CODE_OF_TOMORROW", PermanentError),
