@@ -26,7 +26,7 @@ from integrations.sandbox.runtime import get_state_file
 from integrations.sandbox.store import Store
 
 # Granted as the application was registered with; they are not asked for one by one.
-PIPEDRIVE_SCOPE = "base contacts:full contact-fields:full activities:full search:read"
+PIPEDRIVE_SCOPE = "base contacts:full contact-fields:full activities:full search:read users:read"
 ZOOM_SCOPE = (
     "meeting:read:meeting meeting:write:meeting meeting:read:registrant meeting:write:registrant user:read:user"
 )

@@ -6,7 +6,8 @@ from integrations.providers.base import Account
 from integrations.providers.comparing import find_differing
 from integrations.providers.crm import CrmMeeting, FoundMeeting
 from integrations.providers.hubspot import client
-from integrations.providers.hubspot.mapping import KEY, MEETINGS, OUTCOME, OUTCOMES, TIMESTAMP, write_meeting
+from integrations.providers.hubspot.mapping import BODY, KEY, MEETINGS, OUTCOME, OUTCOMES, TIMESTAMP, write_meeting
+from integrations.providers.values import read_rich_text
 
 
 def read_meetings(account: Account, meetings: Sequence[CrmMeeting]) -> list[FoundMeeting | None]:
@@ -22,7 +23,7 @@ def compare(meeting: CrmMeeting, found: client.Found | None) -> FoundMeeting | N
         return None
     wanted: Mapping[str, str] = write_meeting(meeting)
     compared = [name for name in wanted if name not in (KEY, TIMESTAMP)]
-    differing, digest = find_differing((name, wanted[name], found.properties.get(name, "")) for name in compared)
+    differing, digest = find_differing((name, wanted[name], read_text(found, name)) for name in compared)
     return FoundMeeting(
         found.id,
         key=found.properties.get(KEY, ""),
@@ -30,3 +31,9 @@ def compare(meeting: CrmMeeting, found: client.Found | None) -> FoundMeeting | N
         digest=digest,
         is_cancelled=found.properties.get(OUTCOME) == OUTCOMES["cancelled"],
     )
+
+
+def read_text(found: client.Found, name: str) -> str:
+    """A rep's editor writes rich text."""
+    text = found.properties.get(name, "")
+    return read_rich_text(text) if name == BODY else text

@@ -40,7 +40,7 @@ class Pipedrive(Crm):
         authorize_url="https://oauth.pipedrive.com/oauth/authorize",
         token_url="https://oauth.pipedrive.com/oauth/token",  # noqa: S106
         revoke_url="https://oauth.pipedrive.com/oauth/revoke",
-        scopes=("base", "contacts:full", "contact-fields:full", "activities:full", "search:read"),
+        scopes=("base", "contacts:full", "contact-fields:full", "activities:full", "search:read", "users:read"),
         asks_scopes=False,
         has_basic_auth=True,
         purposes={
@@ -49,6 +49,7 @@ class Pipedrive(Crm):
             "contact-fields:full": "making Keepsync's own fields",
             "activities:full": "making and changing meetings",
             "search:read": "finding persons by their e-mail address",
+            "users:read": "knowing who owns a meeting",
         },
     )
 

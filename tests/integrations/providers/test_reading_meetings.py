@@ -204,6 +204,14 @@ def test_salesforce_asks_for_ids_only_and_cut_texts_are_as_good_as_whole_ones(pr
     assert asked.endswith(f"FROM Event WHERE Id IN ('{EVENT_ID}')")
 
 
+def test_hubspots_description_is_the_same_however_its_editor_writes_it(provider_http):
+    case = HubSpotCase()
+    case.stub(provider_http, case.record("m-1", 0, hs_meeting_body="<div>Price &amp; terms<br>soon</div>"))
+    wanted = meeting(case, values={**case.values(), "hs_meeting_body": "Price & terms\nsoon"})
+    (found,) = crm(case).read_meetings(case.account, [wanted])
+    assert found.differing == ()
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs", "same"),
     [
