@@ -36,7 +36,7 @@ def forget(traces: Traces, marks: Marks, family: Family) -> None:
     done = BookingRequest.objects.filter(meeting__in=traces.meetings, finished_at__isnull=False)
     done.update(body={}, base={}, answer=None, answer_status=None)
     delete_history(Attendance, traces.attendances)
-    Attendance.objects.filter(pk__in=traces.attendances).update(email="", full_name="", lead_score=0)
+    Attendance.objects.filter(pk__in=traces.attendances).update(email="", full_name="", lead_score=0, said={})
     delete_history(Invitation, traces.invitations)
     Invitation.objects.filter(pk__in=traces.invitations).update(email="", full_name="", join_url="")
 

@@ -16,7 +16,7 @@ from integrations import mappings
 from integrations.effects import OPEN, Result, Skipped, Task, carries_out_together, plan
 from integrations.models import Connection, Effect, FieldMapping
 from integrations.models.provenance import caused_by, create_recorded
-from integrations.ownership import list_unchanged, note_sent
+from integrations.ownership import is_there, list_unchanged, note_sent
 from integrations.pairs import list_crms, save_prepared
 from integrations.providers.crm import CrmContact, CrmMeeting
 from integrations.pushes import UNCHANGED, Pushed, push
@@ -92,7 +92,7 @@ class Batch:
         if meeting is None:
             return Skipped("The meeting is not there any more.")
         link, record = self.links.get(meeting.pk), self.describe(meeting, may_exist=task.is_repeat)
-        return UNCHANGED if link and is_there(link, record) else record
+        return UNCHANGED if link and is_there(link, list_all(record)) else record
 
     def describe(self, meeting: Meeting, *, may_exist: bool = False) -> CrmMeeting:
         """What the meeting is to be at the CRM."""
@@ -144,20 +144,16 @@ def read_values(meeting: Meeting, owner: str | None) -> dict[str, Any]:
 
 
 def hash_record(record: CrmMeeting) -> str:
-    return mappings.hash_values({**record.values, " contacts": record.contact_ids, " cancelled": record.is_cancelled})
+    return mappings.hash_values(list_all(record))
 
 
-def is_there(link: MeetingLink, record: CrmMeeting) -> bool:
-    """Whether the CRM has all of it: as it was sent last, or as people over there have said since."""
-    if not link.pushed_hash or link.pushed_hash == hash_record(record):
-        return bool(link.pushed_hash)
-    everything = {**record.values, **list_beside(record)}
-    return list_unchanged(link, everything) >= everything.keys()
+def list_all(record: CrmMeeting) -> dict[str, Any]:
+    """The values, and what is sent beside them: who attends, and whether it takes place."""
+    return {**record.values, **list_beside(record)}
 
 
-def list_beside(record: CrmMeeting) -> dict[str, str]:
-    """What is sent beside the values: who attends, and whether it takes place."""
-    return {" contacts": ",".join(record.contact_ids), " cancelled": "yes" if record.is_cancelled else ""}
+def list_beside(record: CrmMeeting) -> dict[str, Any]:
+    return {" contacts": record.contact_ids, " cancelled": record.is_cancelled}
 
 
 def link_meetings(connection: Connection, pushed: Sequence[Pushed[CrmMeeting]]) -> None:

@@ -1,6 +1,8 @@
 """Bringing a meeting, its calendar and its attendees to the state that a booking has. Versions order the states."""
 
+from dataclasses import replace
 from datetime import datetime
+from functools import cache, partial
 from typing import Any
 
 from bookings.adoption import PENDING_ATTENDEE, find_booked, find_request, take_over
@@ -17,9 +19,10 @@ from contacts.consent import ConsentSource, Said, record_consents
 from contacts.models import Consent, Contact
 from contacts.normalisation import normalise_email
 from contacts.scoring import load_rules, score
-from contacts.upserts import upsert_contacts
+from contacts.upserts import FIELDS, upsert_contacts
 from integrations.events import BookedAttendee, Booking, CalendarRef, Origin
 from integrations.exceptions import PayloadError
+from integrations.ownership import Record, digest_value, find_strictest
 
 LEAD_SOURCE = CALENDAR_LIVE
 
@@ -161,7 +164,7 @@ def is_calendar_known_since(calendar: Calendar, instant: datetime) -> bool:
 def sync_attendees(meeting: Meeting, booking: Booking, origin: Origin) -> list[BookedAttendee]:
     """Add, change and remove attendances. Returns those who were erased, and whom this state does not bring back."""
     known = find_known(meeting, booking)
-    people = score_people(booking)
+    people = [note_repeated(person, known.get(person.attendee_id)) for person in score_people(booking)]
     contacts = upsert_contacts(people, read_source(booking, origin))
     answered: list[Attendance] = []
     for attendee, person, contact in zip(booking.attendees, people, contacts, strict=True):
@@ -231,6 +234,17 @@ def read_person(attendee: BookedAttendee, lead_score: int) -> Person:
     )
 
 
+def note_repeated(person: Person, attendance: Attendance | None) -> Person:
+    """Whoever moves a meeting says again what he said about himself when he booked it: that is no news."""
+    said = attendance.said if attendance else {}
+    repeated = said.items() & read_said(person).items()
+    return replace(person, repeated=frozenset(field for field, _ in repeated)) if repeated else person
+
+
+def read_said(person: Person | BookedAttendee) -> dict[str, str]:
+    return {field: digest_value(value) for field in FIELDS if (value := getattr(person, field))}
+
+
 def read_source(booking: Booking, origin: Origin) -> Source:
     return Source(
         connection_id=origin.connection_id,
@@ -239,6 +253,7 @@ def read_source(booking: Booking, origin: Origin) -> Source:
         seen_at=booking.updated_at,
         reference=f"{booking.uid}/{booking.id}/{booking.version:019d}",
         met_at=booking.created_at,
+        list_rules=cache(partial(find_strictest, Record.CONTACT, calendar=origin.connection_id)),
     )
 
 
@@ -251,6 +266,7 @@ def save_attendance(attendance: Attendance, attendee: BookedAttendee, contact: C
         "full_name": "" if contact.erased_at else attendee.full_name,
         "response": attendee.response,
         "lead_score": 0 if contact.erased_at else lead_score,
+        "said": {} if contact.erased_at else read_said(attendee),
     }
     if attendance.pk and all(getattr(attendance, field) == value for field, value in values.items()):
         return

@@ -1,6 +1,6 @@
 """What a person who was met claims to be: identifiers in their normal form, with the blind indexes to find them by."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -15,6 +15,7 @@ from contacts.normalisation import (
     normalise_phone,
     split_words,
 )
+from integrations.ownership import Rule
 from integrations.privacy import blind_index
 
 Kind = Identifier.Kind
@@ -42,6 +43,8 @@ class Person:
     more_phones: tuple[str, ...] = ()
     # The contact's id here, where a file that was exported names it: that is nobody new.
     contact_id: UUID | None = None
+    # Names of fields that say what the same attendee said before: that is no news, whoever has changed them since.
+    repeated: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ class Source:
     reference: str
     met_at: datetime | None = None
     is_modest: bool = False
+    # Who may write which field, asked for where something would be replaced.
+    list_rules: Callable[[], Mapping[str, Rule]] = dict
 
 
 @dataclass(frozen=True, slots=True)

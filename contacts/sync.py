@@ -18,7 +18,7 @@ from integrations.effects import Result, Skipped, Task, carries_out_together, pl
 from integrations.exceptions import ConflictError
 from integrations.models import Connection, FieldMapping
 from integrations.models.provenance import create_recorded
-from integrations.ownership import list_unchanged, note_sent
+from integrations.ownership import is_there, list_unchanged, note_sent
 from integrations.pairs import save_prepared
 from integrations.providers.base import Account
 from integrations.providers.crm import CrmContact
@@ -81,12 +81,7 @@ class Batch:
             return Skipped("The person was erased.")
         link = self.links.get(contact.pk)
         values = mappings.map_values(self.mapping, read_values(contact, self.owners.find(contact.owner)))
-        unchanged = list_unchanged(link, values)
-        if (
-            link
-            and link.pushed_hash
-            and (link.pushed_hash == mappings.hash_values(values) or len(unchanged) == len(values))
-        ):
+        if link and is_there(link, values):
             return UNCHANGED
         if not link and not self.may_have_record(contact):
             return one_record_for_two(self.connection)
@@ -95,7 +90,7 @@ class Batch:
             values=values,
             external_id=link.external_id if link else "",
             may_exist=task.is_repeat,
-            unchanged=unchanged,
+            unchanged=list_unchanged(link, values),
             email=next(iter(list_values(contact, Kind.EMAIL)), ""),
         )
 

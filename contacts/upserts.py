@@ -23,7 +23,9 @@ from contacts.models import CandidatePair, Contact, Identifier, Matched
 from contacts.normalisation import split_words
 from contacts.owners import take_turn
 from integrations.exceptions import TransientError
+from integrations.models import FieldWrite
 from integrations.models.provenance import create_recorded, current_delivery
+from integrations.ownership import Decision, Held, Side, Verdict, Write, decide, log_writes
 from integrations.privacy import blind_index
 
 RACE_TRIES = 3
@@ -126,11 +128,29 @@ def lock(contact: Contact) -> Contact:
 
 
 def apply_fields(contact: Contact, person: Person, source: Source) -> None:
-    """Take the person's fields over, except where a newer state has set them. An unknown value changes nothing."""
+    """Take the person's fields over, as far as the source may write them, and no newer state has set them.
+
+    An unknown value changes nothing.
+    """
+    verdicts: dict[str, FieldWrite.Verdict] = {}
     for field in FIELDS:
         value = getattr(person, field).strip()
-        if value and may_set(contact, field, source) and advance(contact, field, source):
-            setattr(contact, field, value)
+        if not value or field in person.repeated or not may_set(contact, field, source):
+            continue
+        decision = decide_field(contact, field, value, source)
+        if decision.verdict == Verdict.BLOCKED:
+            verdicts[field] = decision.verdict
+        elif advance(contact, field, source):
+            setattr(contact, field, decision.value)
+    if verdicts and source.connection_id is not None:
+        log_writes(source.connection_id, f"contact:{contact.pk}", verdicts)
+
+
+def decide_field(contact: Contact, field: str, value: str, source: Source) -> Decision:
+    """By the rules, where a value would be replaced by another one. What is newer is `advance`'s matter."""
+    held = getattr(contact, field)
+    rule = source.list_rules().get(field) if held and held != value else None
+    return decide(rule, Write(Side.CALENDAR, value, None), Held(held))
 
 
 def may_set(contact: Contact, field: str, source: Source) -> bool:

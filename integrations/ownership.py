@@ -5,13 +5,14 @@ and where both sides have changed it since they last agreed, its policy decides.
 an administrator may change field by field.
 """
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from integrations.mappings import read_text
+from integrations import mappings
 from integrations.models import Connection, FieldMapping, FieldRule, FieldWrite, Pair
 from integrations.models.provenance import current_delivery
 from integrations.privacy import blind_index
@@ -200,13 +201,18 @@ type Exchanged = dict[str, list[str]]
 
 def digest_value(value: Any) -> str:
     """Keyed; the same for what is the same to a CRM: nothing and an empty text, 45 and "45"."""
-    text = read_text(value) or ""
+    text = json.dumps(value) if isinstance(value, list | tuple | bool) else mappings.read_text(value) or ""
     return blind_index.digest("exchanged", text.removesuffix(".0"))[:8].hex()
 
 
 class Link(Protocol):
-    """One of our rows at a CRM. `disputed`: the CRM's fields that a person is to decide about."""
+    """One of our rows at a CRM.
 
+    `pushed_hash` is of all that was sent last: emptied, where all of it is to be sent again. `disputed` are the CRM's
+    fields that a person is to decide about.
+    """
+
+    pushed_hash: str
     exchanged: Exchanged
     disputed: list[str]
 
@@ -215,8 +221,15 @@ def list_unchanged(link: Link | None, values: Mapping[str, Any]) -> frozenset[st
     """Of values that are to go to a CRM: those that it has already, as far as is known, and those in dispute."""
     if link is None:
         return frozenset()
-    known = {name for name, value in values.items() if is_exchanged(link.exchanged, name, value)}
+    known = {name for name, value in values.items() if link.pushed_hash and is_exchanged(link.exchanged, name, value)}
     return frozenset(known | (values.keys() & set(link.disputed)))
+
+
+def is_there(link: Link, values: Mapping[str, Any]) -> bool:
+    """Whether the CRM has all of it. What was sent before it was noted field by field is known by its hash."""
+    if not link.exchanged:
+        return bool(link.pushed_hash) and link.pushed_hash == mappings.hash_values(values)
+    return list_unchanged(link, values) >= values.keys()
 
 
 def is_exchanged(exchanged: Exchanged, name: str, value: Any) -> bool:

@@ -128,7 +128,9 @@ class Attendance(models.Model):
     full_name = EncryptedTextField(default="", blank=True)
     response = models.CharField(max_length=16, choices=Response, default=Response.NEEDS_ACTION)
     lead_score = models.IntegerField(default=0)
-    history = record_changes(excluded_fields=["merged_from"])
+    # Field → digest of what the attendee said last about himself, as it was typed.
+    said = models.JSONField(default=dict, blank=True, editable=False)
+    history = record_changes(excluded_fields=["merged_from", "said"])
 
     class Meta:
         ordering: ClassVar = ["id"]
