@@ -7,10 +7,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from bookings.booking_requests import forget_answers, list_left, list_overdue
+from bookings.conflicts import extend_time
 from bookings.flows.crm_booking import SETTLE, plan_settling, release_overdue
 from bookings.models import ReconciliationRun
 from bookings.reconciliation import runs
-from bookings.reservations import extend, find_lacking, sweep_expired
+from bookings.reservations import find_lacking, sweep_expired
 from integrations.effects import hurry
 from integrations.exceptions import KeepsyncError
 from integrations.jobs import CALLING_TIMEOUT_S, wake_planned
@@ -44,7 +45,7 @@ def extend_reservations() -> None:
     for meeting_id in find_lacking(timezone.now()):
         try:
             with transaction.atomic():
-                extend(meeting_id)
+                extend_time(meeting_id)
         except KeepsyncError as error:
             logger.warning("not extended", extra={"meeting_id": str(meeting_id), "exception": str(error)})
 

@@ -138,76 +138,64 @@ FROM unnest(
     %(starts)s::timestamptz[], %(ends)s::timestamptz[], %(periods)s::tstzrange[], %(occurrences)s::timestamptz[]
 ) AS given (start, "end", period, occurrence)
 ON CONFLICT DO NOTHING
-RETURNING mine.start, mine.occurrence, (
-    SELECT other.meeting_id
-    FROM bookings_reservation AS other JOIN bookings_meeting AS meeting ON meeting.id = other.meeting_id
-    WHERE other.calendar_id = %(calendar)s AND (other.is_exclusive OR NOT other.is_exclusive)
-        AND other.period && mine.period AND other.start < mine."end" AND other."end" > mine.start
-        AND meeting.version > 0 AND meeting.calendar_event_uid <> %(uid)s
-    ORDER BY other.id LIMIT 1
+RETURNING mine.start, mine.occurrence, NOT mine.is_exclusive OR EXISTS (
+    SELECT FROM bookings_reservation AS other
+    WHERE other.calendar_id = %(calendar)s AND other.period && mine.period AND other.meeting_id <> %(meeting)s
+        AND (other.is_exclusive OR NOT other.is_exclusive)
 )
-"""
-
-FIND_MET = """
-SELECT other.meeting_id, mine.start
-FROM bookings_reservation AS mine
-JOIN bookings_reservation AS other ON other.calendar_id = mine.calendar_id AND other.period && mine.period
-    AND (other.is_exclusive OR NOT other.is_exclusive)
-    AND other.start < mine."end" AND other."end" > mine.start AND other.id < mine.id
-JOIN bookings_meeting AS meeting ON meeting.id = other.meeting_id
-WHERE mine.meeting_id = %(meeting)s AND meeting.version > 0 AND meeting.calendar_event_uid <> %(uid)s
-ORDER BY other.id LIMIT 1
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Met:
-    """The earliest other meeting that a meeting shares time with, and where the shared occurrence starts."""
+class Followed:
+    """Whether something was in a meeting's way, and whose time has become free."""
 
-    meeting_id: UUID
-    at: datetime
+    is_crowded: bool
+    freed: set[UUID]
 
 
-def follow_meeting(meeting: Meeting, *, is_new: bool) -> Met | None:
-    """Bring a meeting's reservations to where it is now. Returns whom it meets there, if anybody."""
+def follow_meeting(meeting: Meeting, *, is_new: bool) -> Followed:
+    """Bring a meeting's reservations to where it is now."""
     freed = [] if is_new else take_back(Reservation.objects.filter(meeting=meeting))
     if meeting.series_id:
         freed += give_way(meeting)
     if meeting.rrule and meeting.status == Meeting.Status.CANCELLED:
         freed += take_back_changes(meeting)
-    met = insert(meeting, list_present(meeting))
+    is_crowded = insert(meeting, list_present(meeting))
     promote(freed)
-    return met
+    return Followed(is_crowded, {row.meeting_id for row in freed if row.meeting_id})
 
 
 def list_present(meeting: Meeting) -> list[Span]:
     return [] if is_of_cancelled_series(meeting) else list_spans(meeting, timezone.now())
 
 
-def insert(meeting: Meeting, spans: Sequence[Span]) -> Met | None:
-    """One statement where nothing is in the way. What another transaction has taken meanwhile is seen the next time."""
-    met: Met | None = None
+def insert(meeting: Meeting, spans: Sequence[Span]) -> bool:
+    """One statement where nothing is in the way. What another transaction has taken meanwhile is seen the next time.
+
+    Returns whether something is in the way.
+    """
+    is_crowded = False
     for _ in range(TRIES):
         if not spans:
-            return met
+            return is_crowded
         with database.cursor() as cursor:
             cursor.execute(FOLLOW, read_values(meeting, meeting.calendar, spans))
             rows = cursor.fetchall()
-        met = met or next((Met(other, start) for start, _, other in rows if other), None)
+        is_crowded = is_crowded or any(meets for _, _, meets in rows)
         done = {(start, occurrence) for start, occurrence, _ in rows}
         spans = [span for span in spans if (span.start, span.occurrence) not in done]
         if spans:
             release_expired(meeting.calendar, [(span.start, span.end) for span in spans])
     if spans:
         raise TransientError("Several meetings took the same time at once.")
-    return met
+    return is_crowded
 
 
 def read_values(meeting: Meeting, calendar: Calendar, spans: Sequence[Span]) -> dict[str, Any]:
     return {
         "calendar": calendar.pk,
         "meeting": meeting.pk,
-        "uid": meeting.calendar_event_uid,
         "now": timezone.now(),
         "starts": [span.start for span in spans],
         "ends": [span.end for span in spans],
@@ -260,14 +248,6 @@ def make_exclusive(row: Reservation) -> None:
         Reservation.objects.filter(pk=row.pk).update(is_exclusive=True)
 
 
-def find_met(meeting: Meeting) -> Met | None:
-    """Whom a meeting meets that had its time before it did."""
-    with database.cursor() as cursor:
-        cursor.execute(FIND_MET, {"meeting": meeting.pk, "uid": meeting.calendar_event_uid})
-        found = cursor.fetchone()
-    return Met(*found) if found else None
-
-
 # --- Buffers ----------------------------------------------------------------------------------------------------------
 
 WIDEN = """
@@ -312,8 +292,9 @@ def find_lacking(now: datetime) -> list[UUID]:
     return [*single.values_list("pk", flat=True), *series.values_list("pk", flat=True)]
 
 
-def extend(meeting_id: UUID) -> None:
-    """Reserve the occurrences that have come into sight."""
+def extend(meeting_id: UUID) -> Meeting | None:
+    """Reserve the occurrences that have come into sight. Returns the meeting where something is in their way."""
     meeting = Meeting.objects.select_for_update(no_key=True, of=("self",)).select_related("calendar").get(pk=meeting_id)
     known = set(Reservation.objects.filter(meeting=meeting).values_list("start", "occurrence"))
-    insert(meeting, [span for span in list_present(meeting) if (span.start, span.occurrence) not in known])
+    new = [span for span in list_present(meeting) if (span.start, span.occurrence) not in known]
+    return meeting if insert(meeting, new) else None

@@ -13,7 +13,7 @@ from integrations.privacy.encryption import EncryptedTextField
 
 
 class Conflict(models.Model):
-    """Of a double booking `meeting` is the one that came later, `other_meeting` the one that it meets.
+    """Of a double booking `meeting` is the one that was booked later, `other_meeting` the one that it meets.
 
     Of a field, `connection` is the CRM that says something else about a meeting or a contact; `ours` and `theirs` are
     values in the normal form of ownership's fields, each with its time and its author in words.

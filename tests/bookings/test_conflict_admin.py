@@ -36,9 +36,10 @@ def live() -> Iterator[CalendarLive]:
 
 @pytest.fixture
 def conflict(live: CalendarLive) -> Conflict:
-    """A trial call, and a quick chat that its own public page has sold for the same time."""
-    for slug, email in (("trial", "ada@example.com"), ("quick-chat", "mei@example.com")):
-        live.tell(live.book(slug, TEN, email), "event.created")
+    """A trial call, and a quick chat that its own public page has sold for the same time, some time later."""
+    trial = live.book("trial", TEN, "ada@example.com")
+    live.tell({**trial, "created_at": iso(timezone.now() - HALF)}, "event.created")
+    live.tell(live.book("quick-chat", TEN, "mei@example.com"), "event.created")
     return Conflict.objects.get()
 
 

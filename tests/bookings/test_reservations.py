@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from itertools import combinations
+from itertools import combinations, permutations
 from threading import Barrier
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection as database
 from django.db import transaction
 from django.test.utils import CaptureQueriesContext
@@ -16,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bookings.booking_requests import add
+from bookings.conflicts import dismiss
 from bookings.exceptions import TakenError
 from bookings.jobs import extend_reservations, sweep_bookings
 from bookings.models import BookingRequest, Calendar, Conflict, Meeting, Reservation
@@ -335,6 +337,40 @@ def test_of_three_at_once_the_other_two_stay_in_conflict_when_the_first_goes(cal
     tell(1, NOON, version=2, status="cancelled")
     conflict = Conflict.objects.get(status="open")
     assert (conflict.meeting, conflict.other_meeting) == (third, second)
+
+
+@pytest.mark.parametrize("order", list(permutations((1, 2, 3))))
+def test_which_of_three_are_in_conflict_does_not_depend_on_who_is_told_first(
+    order: tuple[int, ...], calendar: Calendar
+) -> None:
+    """The third one was booked first, and reaches over both; of those booked in one second the id decides."""
+    booked = {1: "2026-11-20T09:00:01Z", 2: "2026-11-20T09:00:01Z", 3: "2026-11-20T09:00:00Z"}
+    lengths = {1: HALF, 2: HALF, 3: HOUR}
+    for number in order:
+        tell(number, NOON + (HALF / 2 if number == 2 else timedelta()), lengths[number], created_at=booked[number])
+    found = Conflict.objects.values_list("meeting__external_id", "other_meeting__external_id", "status")
+    assert sorted(found) == [("ev_1", "ev_3", "open"), ("ev_2", "ev_3", "open")]
+
+
+def test_two_that_a_person_has_left_alone_stay_so_when_a_third_one_comes(calendar: Calendar) -> None:
+    tell(1, NOON)
+    tell(2, NOON)
+    dismiss(Conflict.objects.get(), User.objects.create(username="operator"))
+    tell(3, NOON)
+    assert Conflict.objects.get(status="open").meeting.external_id == "ev_3"
+    tell(1, NOON + HALF / 2, version=2)
+    assert Conflict.objects.filter(status="open").count() == 2
+
+
+def test_occurrences_that_come_into_sight_are_in_conflict_with_what_is_there(calendar: Calendar) -> None:
+    weekly = {"rrule": "FREQ=WEEKLY", "exdates": []}
+    series = tell(1, NOON, recurrence=weekly)
+    single = tell(2, NOON + timedelta(weeks=51))
+    Reservation.objects.filter(meeting=series, start__gt=NOON + timedelta(weeks=40)).delete()
+    Conflict.objects.all().delete()
+    extend_reservations()
+    conflict = Conflict.objects.get()
+    assert (conflict.meeting, conflict.other_meeting) == (single, series)
 
 
 def test_back_to_back_meetings_inside_each_others_buffers_are_no_conflict(calendar: Calendar) -> None:

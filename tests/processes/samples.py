@@ -43,6 +43,8 @@ def retell(sample: Payload, tag: str) -> Payload:
     if event:
         event["id"] += f"-{tag}"
         event["uid"] = event["uid"].replace("@", f"-{tag}@")
+        # Two tellings on one calendar would be double bookings.
+        event["calendar"]["id"] += f"-{tag}"
     for attendee in (event or {}).get("attendees", []) + [a for a in [told["data"].get("attendee")] if a]:
         attendee["id"] += f"-{tag}"
         attendee["email"] = attendee["email"].replace("@", f"@{tag}.")
@@ -66,11 +68,16 @@ def read_tag(row: Payload) -> str:
 
 
 def untell(row: Payload) -> Payload:
-    """The row as it would be without its tag, its own ids and times: equal for equal stories."""
+    """The row as it would be without its tag, its own ids and times: equal for equal stories.
+
+    A double booking that is over is left out: who was told of the end first never saw it.
+    """
     tag = read_tag(row)
     kept = {name: value for name, value in row.items() if name not in UNTOLD}
     text = json.dumps(kept, ensure_ascii=False).replace(f"@{tag}.", "@").replace(f"-{tag}", "").replace(f" {tag}", "")
     told: Payload = json.loads(text)
+    if conflict := told.get("conflict"):
+        told["conflict"] = conflict["kind"] if conflict["status"] == "open" else None
     if "phones" in told:
         told["phones"] = [phone[:-3] for phone in told["phones"]]
     return told
