@@ -32,6 +32,14 @@ def read_endpoint(prefix: str) -> Endpoint | None:
     return Endpoint(url, secret) if url else None
 
 
+def read_count(name: str) -> int:
+    """A number up to 1000 from the environment, 0 where it is not set."""
+    raw = os.environ.get(name, "").strip() or "0"
+    if not raw.isdecimal() or int(raw) > 1000:
+        raise ImproperlyConfigured(f"{name} must be a number from 0 to 1000, not {raw!r}.")
+    return int(raw)
+
+
 def read_port(name: str) -> int | None:
     """A port from the environment, None where it is not set; 0 takes a free one."""
     raw = os.environ.get(name, "").strip()
@@ -50,6 +58,7 @@ ENDPOINTS = {name: read_endpoint(f"SANDBOX_{name.upper()}_") for name in SCHEMES
 ACCESS_TOKEN = os.environ.get("SANDBOX_ACCESS_TOKEN", "").strip() or "sandbox-access-token"
 STATE_PATH = Path(raw) if (raw := os.environ.get("SANDBOX_STATE", "").strip()) else None
 SMTP_PORT = read_port("SANDBOX_SMTP_PORT")
+TEAMS = read_count("SANDBOX_TEAMS")
 RETRY_FACTOR = read_factor("SANDBOX_RETRY_FACTOR", 0.02)
 
 SECRET_KEY = secrets.token_urlsafe(50)

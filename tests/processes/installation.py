@@ -131,9 +131,9 @@ class Installation:
         for group in self.groups:
             group.stop()
 
-    def manage(self, *arguments: str, **variables: str) -> str:
+    def manage(self, *arguments: str, timeout_s: float = 180, **variables: str) -> str:
         """The standard output of a `manage.py` command, which must succeed."""
-        done = run(["manage.py", *arguments], self.environment(**variables))
+        done = run(["manage.py", *arguments], self.environment(**variables), timeout_s)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -165,6 +165,10 @@ class Installation:
     def fetch(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.url, autocommit=True) as connection:
             return connection.execute(query, values).fetchall()
+
+    def execute(self, statement: str, *values: Any) -> None:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(statement, values)
 
     def delivery(self, delivery_id: str) -> dict[str, Any]:
         [delivery] = self.list_all("deliveries", delivery_id=delivery_id)

@@ -31,10 +31,12 @@ print(json.dumps({{"token": Token.objects.create(user=admin).key, "variables": d
 
 @dataclass
 class Town:
-    """`url` is that of an empty database."""
+    """`url` is that of an empty database; `script` fills it, and prints the token and the sandbox's variables."""
 
     url: str
     folder: Path
+    settings: str = SETTINGS
+    script: str = PREPARE
     port: int = field(default_factory=free_port)
     smtp_port: int = field(default_factory=free_port)
     installation: Installation = field(init=False)
@@ -43,7 +45,7 @@ class Town:
     def start(self) -> Self:
         web_port = free_port()
         variables = {
-            "DJANGO_SETTINGS_MODULE": SETTINGS,
+            "DJANGO_SETTINGS_MODULE": self.settings,
             "EMAIL_URL": f"smtp://127.0.0.1:{self.smtp_port}",
             "BASE_URL": f"http://127.0.0.1:{web_port}",
             "PORT": str(web_port),
@@ -58,7 +60,7 @@ class Town:
     def prepare(self) -> dict[str, str]:
         """Fill the database; the sandbox's variables for its webhooks."""
         self.installation.manage("migrate", "--verbosity", "0")
-        printed = self.installation.manage("shell", "-v", "0", "-c", PREPARE.format(password=uuid4().hex))
+        printed = self.installation.manage("shell", "-v", "0", "-c", self.script.format(password=uuid4().hex))
         made = json.loads(printed)
         self.installation.token = made["token"]
         variables: dict[str, str] = made["variables"]
@@ -68,10 +70,16 @@ class Town:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("SANDBOX_")}
         own = {"SANDBOX_ACCESS_TOKEN": ACCESS_TOKEN, "SANDBOX_SMTP_PORT": str(self.smtp_port)}
         bind = ["-b", f"127.0.0.1:{self.port}", "--no-control-socket", "--log-level", "warning"]
+        bind += ["--access-logfile", str(self.access_log), "--access-logformat", "%(m)s %(U)s %(s)s %(a)s"]
         command = ["-m", "gunicorn", "--workers", "1", "--threads", "32", *bind, "integrations.sandbox.wsgi"]
         self.sandbox = self.installation.start_group("sandbox", command, {**inherited, **own, **variables})
         wait_for(lambda: self.is_up() or not self.sandbox.is_running(), what="the sandbox answers")
         assert self.sandbox.is_running(), self.sandbox.read_log()
+
+    @property
+    def access_log(self) -> Path:
+        """A line for each answer of the sandbox: method, path, status and who asked."""
+        return self.folder / "sandbox-access.log"
 
     def stop(self) -> None:
         self.installation.stop()

@@ -2,7 +2,9 @@
 
 from datetime import time
 
+from integrations.sandbox import settings
 from integrations.sandbox.calendar_live.records import Calendar, EventType, Price
+from integrations.sandbox.calendar_live.teams import make_calendars, make_event_types
 
 ACCOUNT_ID = "acct_acme"
 API_VERSION = "2026-01-01"
@@ -13,7 +15,7 @@ CALENDARS = {
         Calendar("cal_emea_sales", "EMEA sales", "Europe/Paris", "lea.martin@acme.example"),
         Calendar("cal_us_sales", "US sales", "America/New_York", "sam.reed@acme.example"),
     )
-}
+} | make_calendars(settings.TEAMS)
 
 # What somebody sees who authorises with another account than Acme's; nothing else is played of it.
 ELSEWHERE = {"cal_elsewhere": Calendar("cal_elsewhere", "Elsewhere", "Europe/London", "somebody@elsewhere.example")}
@@ -82,7 +84,7 @@ EVENT_TYPES = {
             price=Price(19900, "usd", is_sold_here=False),
         ),
     )
-}
+} | make_event_types(settings.TEAMS)
 
 # Every calendar may be booked Monday to Friday in these hours of its own zone.
 OPENS_AT, CLOSES_AT = time(9), time(17)

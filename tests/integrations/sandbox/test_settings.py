@@ -17,6 +17,7 @@ from tests.integrations.sandbox.support import ROOT
         ({"SANDBOX_RETRY_FACTOR": "0"}, "SANDBOX_RETRY_FACTOR"),
         ({"SANDBOX_RETRY_FACTOR": "nan"}, "SANDBOX_RETRY_FACTOR"),
         ({"SANDBOX_SMTP_PORT": "smtp"}, "SANDBOX_SMTP_PORT must be a port from 0 to 65535, not 'smtp'"),
+        ({"SANDBOX_TEAMS": "many"}, "SANDBOX_TEAMS must be a number from 0 to 1000, not 'many'"),
     ],
 )
 def test_a_bad_variable_stops_the_start_with_one_clear_line(variables: dict[str, str], message: str) -> None:
