@@ -12,11 +12,20 @@ from unfold.enums import ActionVariant
 
 from bookings.automations import follow
 from bookings.models import Discrepancy, Meeting
-from bookings.reconciliation.settling import apply_theirs, dismiss, may_apply, may_dismiss, may_push, push_ours
+from bookings.reconciliation.settling import (
+    apply_theirs,
+    ask_for_ours,
+    dismiss,
+    may_apply,
+    may_dismiss,
+    may_push,
+    push_ours,
+)
 from integrations.admin.base import Button, DetailAdmin, LongListMixin, ReadOnlyMixin, ReasonForm
 from integrations.admin.formats import NOTHING, link_to, show_choice, show_instant
 from integrations.admin.panels import Panel, panel_on
 from integrations.jobs import wake_planned
+from integrations.pairs import CALENDAR
 
 Kind, Status = Discrepancy.Kind, Discrepancy.Status
 VIEW, OPERATE = "bookings.view_discrepancy", "bookings.operate_reconciliation"
@@ -40,7 +49,8 @@ def apply(request: HttpRequest, row: Discrepancy, values: dict[str, Any]) -> str
 
 
 def push(request: HttpRequest, row: Discrepancy, values: dict[str, Any]) -> str:
-    done = push_ours(row, user=request.user)
+    bring = ask_for_ours if row.connection.provider == CALENDAR else push_ours
+    done = bring(row, user=request.user)
     wake_planned()
     return done
 
@@ -58,6 +68,9 @@ def explain_apply(row: Discrepancy) -> str:
 
 
 def explain_push(row: Discrepancy) -> str:
+    if row.connection.provider == CALENDAR:
+        deed = "cancel the event" if row.kind == Kind.GHOST else "change the event to what the meeting is here"
+        return f"calendar.live is asked to {deed}. What somebody changes there at the same moment is not written over."
     if row.kind == Kind.DUPLICATE_LINK:
         return f"The meeting gives up this record, which is another's, and gets one of its own at {row.connection}."
     return f"The meeting is brought to {row.connection} as it is here: what somebody changed there is written over."

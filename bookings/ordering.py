@@ -1,6 +1,6 @@
 """From what a caller, or an operator, asks for to a request that is carried out."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -9,11 +9,13 @@ from django.utils import timezone
 from bookings.amending import amend
 from bookings.booking_requests import add, claim, give_back
 from bookings.exceptions import RefusedError
-from bookings.flows.booking_changes import describe_body, describe_meeting
+from bookings.flows.booking_changes import describe_body, describe_booking, describe_meeting
 from bookings.flows.crm_booking import WITHDRAWN, Settled, carry_out, give_up
 from bookings.models import BookingRequest, Calendar, Meeting
 from bookings.spans import list_spans
 from bookings.timezones import format_instant, parse_utc
+from integrations.events import Booking
+from integrations.exceptions import StateError
 
 Kind = BookingRequest.Kind
 
@@ -96,6 +98,43 @@ def cancel_meeting(meeting: Meeting, *, user_id: int | None) -> Settled:
         user_id=user_id,
     )
     return work(request)
+
+
+def restore_event(meeting: Meeting, there: Booking, names: Collection[str], *, user_id: int | None) -> Settled:
+    """Bring calendar.live's event to what the meeting holds in these fields, based on what stands there.
+
+    What somebody changes there meanwhile is not written over. Raises StateError where none of them can be changed,
+    TakenError, RefusedError.
+    """
+    is_to_be_cancelled = meeting.status == Meeting.Status.CANCELLED
+    body = {} if is_to_be_cancelled else describe_restored(meeting, there, names)
+    if not (body or is_to_be_cancelled):
+        raise StateError(f"calendar.live takes no change of {', '.join(sorted(names)) or 'anything'}.")
+    held = describe_booking(there)
+    request = BookingRequest(
+        kind=Kind.CANCEL if is_to_be_cancelled else Kind.CHANGE,
+        connection=meeting.connection,
+        calendar=meeting.calendar,
+        meeting=meeting,
+        user_id=user_id,
+        body=body,
+        base={name: held[name] for name in describe_body(body)} or {"status": there.status},
+    )
+    return work(request)
+
+
+def describe_restored(meeting: Meeting, there: Booking, names: Collection[str]) -> dict[str, Any]:
+    """Of these fields what a change can carry. Attendees who were erased here cannot be named any more."""
+    ours, held = describe_meeting(meeting), describe_booking(there)
+    body = {name: value for name, value in ours.items() if name in names and value != held[name]}
+    if "attendees" in body:
+        people = [{"email": each.email, "full_name": each.full_name} for each in meeting.attendances.all()]
+        body["attendees"] = people
+        if not all(each["email"] for each in people):
+            del body["attendees"]
+    if not body.keys().isdisjoint(("start", "end", "timezone", "calendar")):
+        body["times"] = list_times(meeting, body)
+    return body
 
 
 def withdraw(meeting: Meeting) -> bool:

@@ -138,9 +138,9 @@ def describe_body(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def advance_cancellation(request: BookingRequest, account: Account) -> Meeting:
-    """Cancel the event; one that is cancelled, or gone, is well."""
+    """Cancel the event; one that is cancelled, or gone, is well. `base` names a status where it stands there only."""
     meeting = read_meeting(request)
-    if meeting.status == Meeting.Status.CANCELLED:
+    if meeting.status == Meeting.Status.CANCELLED and not request.base:
         return finish_here(request)
     if request.asked_at is None:
         move(request, asked_at=timezone.now())

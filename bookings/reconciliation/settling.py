@@ -7,6 +7,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from bookings.models import Discrepancy, Meeting, MeetingLink
+from bookings.ordering import restore_event
+from bookings.reconciliation.differences import find_differences
 from bookings.reconciliation.events import EVENT_TYPE, make_origin
 from bookings.sync import plan_meeting
 from contacts.models import Contact
@@ -33,7 +35,9 @@ def may_apply(row: Discrepancy) -> bool:
 
 
 def may_push(row: Discrepancy) -> bool:
-    return row.status == Status.OPEN and row.connection.provider != CALENDAR and row.meeting_id is not None
+    """To calendar.live goes what can be asked for as a change, or a cancellation; no event is made anew there."""
+    can_be_asked_for = row.connection.provider != CALENDAR or row.kind in (Kind.FIELD_DIFFERS, Kind.GHOST)
+    return row.status == Status.OPEN and row.meeting_id is not None and can_be_asked_for
 
 
 def may_dismiss(row: Discrepancy) -> bool:
@@ -91,6 +95,25 @@ def push_ours(row: Discrepancy, *, user: Any) -> str:
     if row.meeting_id is not None:
         plan_meeting(row.meeting_id, row.connection_id)
     return f"An effect brings the meeting to {row.connection}."
+
+
+def ask_for_ours(row: Discrepancy, *, user: Any) -> str:
+    """Ask calendar.live for a change to what the meeting is here, like anybody's change; says what was done.
+
+    Raises StateError where it is settled already, or something newer stands there; RefusedError, TakenError, and what
+    calls raise. Then it waits on.
+    """
+    meeting = Meeting.objects.select_related("calendar", "connection").get(pk=row.meeting_id)
+    booking = use_account(row.connection, lambda account: get_event(account, row.external_id))
+    if booking is None or booking.version != meeting.version:
+        raise StateError("calendar.live holds another version by now: compare again.")
+    if not Discrepancy.objects.filter(pk=row.pk, status=Status.OPEN).exists():
+        raise StateError(SETTLED)
+    settled = restore_event(meeting, booking, find_differences(meeting, booking), user_id=user.pk)
+    close(row, Status.PUSHED, user=user)
+    if not settled.is_done:
+        return "calendar.live is away: it is asked for the change once it is back."
+    return "calendar.live has the meeting as it is here."
 
 
 def dismiss(row: Discrepancy, reason: str, *, user: Any) -> str:

@@ -1,4 +1,4 @@
-"""The product's settings for the simulation: short waits after failures and deaths, and hardly any limit to the pace."""
+"""The product's settings for the simulation: short waits after failures and deaths, and hardly any limit of pace."""
 
 from integrations.providers.base import Rate
 from integrations.providers.hubspot.provider import HubSpot

@@ -268,7 +268,7 @@ def test_a_discrepancy_is_dismissed_with_a_reason_and_not_found_again(differing,
     assert reconcile().discrepancies == 0
 
 
-@pytest.mark.parametrize("button", ["apply", "dismiss"])
+@pytest.mark.parametrize("button", ["apply", "push", "dismiss"])
 def test_deciding_needs_the_permission(differing, button):
     client = sign_in(*VIEW)
     assert page_address(differing, button) not in get_page(client, page_address(differing))
@@ -280,16 +280,19 @@ def test_deciding_needs_the_permission(differing, button):
 
 def test_looking_changes_nothing(differing):
     client = sign_in(*MAY)
-    for button in ("apply", "dismiss"):
+    for button in ("apply", "push", "dismiss"):
         get_page(client, page_address(differing, button))
     differing.refresh_from_db()
     assert (differing.status, Effect.objects.count()) == (Status.OPEN, 0)
 
 
 def test_each_side_offers_what_can_be_done_there(differing):
-    page = get_page(sign_in(*MAY), page_address(differing))
+    client = sign_in(*MAY)
+    page = get_page(client, page_address(differing))
     assert "Apply theirs" in page
-    assert "Push ours" not in page
+    assert "Push ours" in page
+    Discrepancy.objects.update(kind="missing_there")
+    assert "Push ours" not in get_page(client, page_address(differing))
 
 
 def test_a_rested_connection_offers_no_comparison_of_a_meeting(live, calendar):
