@@ -78,7 +78,7 @@ class Ending:
 
     @property
     def by_programs(self) -> list[Try]:
-        return [one for one in self.tries if one.by]
+        return [one for one in self.tries if one.way == "program"]
 
 
 def read(text: str) -> datetime:

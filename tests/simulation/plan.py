@@ -20,9 +20,10 @@ PEOPLE = 400
 
 @dataclass
 class Try:
-    """One try to book, and what is done with what was booked. `by` is a CRM's program, or empty for a public page."""
+    """One try to book in a way of trying.py, and what is done with what was booked. `by` is a program's CRM."""
 
     number: int
+    way: str
     by: str
     calendar: str
     page: str
@@ -64,14 +65,14 @@ def list_slots(calendar: str, count: int) -> list[datetime]:
 def make_try(number: int, offered: dict[str, list[datetime]], chance: random.Random) -> Try:
     calendar = chance.choice(list(offered))
     start, new_start = chance.choice(offered[calendar]), chance.choice(offered[calendar])
-    by = chance.choice(CRMS) if chance.random() < BY_PROGRAM else ""
-    if by and chance.random() < OFF_THE_GRID:
+    way, by = "program" if chance.random() < BY_PROGRAM else "page", chance.choice(CRMS)
+    if way == "program" and chance.random() < OFF_THE_GRID:
         start += HALF / 2
     page = f"{calendar.removeprefix('cal_').replace('_', '-')}-{chance.choice(PAGES)[0]}"
     draw = chance.random()
     then = "cancel" if draw < CANCELLED else "move" if draw < CANCELLED + MOVED else ""
     person = chance.randrange(PEOPLE)
-    return Try(number, by, calendar, page, start, start + HALF, person, then, new_start)
+    return Try(number, way, by, calendar, page, start, start + HALF, person, then, new_start)
 
 
 def write_person(number: int) -> dict[str, str]:

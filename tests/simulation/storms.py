@@ -92,7 +92,7 @@ class Editors:
         """The meetings, on the first calendars, at times that nobody competes for."""
         for number, calendar in enumerate(list(TEAMS)[:HOT]):
             start = list_slots(calendar, 400)[-1]
-            one = Try(90_000 + number, CRMS[0], calendar, "", start, start + HALF, number)
+            one = Try(90_000 + number, "program", CRMS[0], calendar, "", start, start + HALF, number)
             make_try(self.arena, one)
             assert one.status == 201, one
             found = self.arena.call(CRMS[0], "GET", f"meetings/{one.key}/").json()
