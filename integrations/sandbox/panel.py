@@ -34,11 +34,13 @@ OF_GRANTS = ("token_lifetime_s", "token_latency_ms", "rate_token_5xx")
 
 @dataclass(frozen=True)
 class Input:
-    """A text field of an action."""
+    """A field of an action: of a `kind` that HTML knows, or one of the `choices`, pairs of value and label."""
 
     name: str
     label: str
     value: str = ""
+    kind: str = "text"
+    choices: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

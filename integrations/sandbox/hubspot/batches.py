@@ -32,7 +32,7 @@ def run_batch(request: HttpRequest, step: Step, *, status: int = 200) -> HttpRes
     """Each input by itself: one that fails (404, 409) leaves the others; what is not valid (400) refuses all."""
     inputs = read_inputs(frame.read_object(request))
     results, errors = [], []
-    with changing() as change:
+    with changing(frame.find_actor(request)) as change:
         for item in inputs:
             try:
                 results.append(step(change, item))
@@ -95,7 +95,7 @@ def read_batch(request: HttpRequest, kind: str) -> HttpResponse:
 
 def archive_batch(request: HttpRequest, kind: str) -> HttpResponse:
     kind = read_kind(kind)
-    with changing() as change:
+    with changing(frame.find_actor(request)) as change:
         for item in read_inputs(frame.read_object(request)):
             if record := change.find(kind, read_text(item, "id")):
                 change.archive(record)

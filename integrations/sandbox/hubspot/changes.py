@@ -8,9 +8,17 @@ from typing import Any
 
 from integrations.sandbox.clock import utc_now
 from integrations.sandbox.hubspot.answers import HubSpotError, missing
-from integrations.sandbox.hubspot.catalog import ASSOCIATION_TYPES, MERGED_IDS, MORE_EMAILS, OBJECT_TYPE_IDS
+from integrations.sandbox.hubspot.catalog import (
+    ASSOCIATION_TYPES,
+    MERGED_IDS,
+    MORE_EMAILS,
+    OBJECT_TYPE_IDS,
+    Property,
+)
+from integrations.sandbox.hubspot.owners import user_id
 from integrations.sandbox.hubspot.records import Association, Record, State, get_store
 from integrations.sandbox.runtime import get_sender
+from integrations.sandbox.staff import APP, Actor
 
 PORTAL_ID, APP_ID = 62515, 5
 EVENTS_PER_WEBHOOK = 100
@@ -25,13 +33,13 @@ SUBSCRIPTIONS = (
 
 
 class Change:
-    """One change of the state. `is_person` says that somebody does it in HubSpot's own pages, not an app."""
+    """One change of the state, and who makes it."""
 
-    def __init__(self, state: State, *, is_person: bool = False) -> None:
+    def __init__(self, state: State, *, by: Actor = APP) -> None:
         self.state = state
         self.now: datetime = utc_now()
         self.events: list[dict[str, Any]] = []
-        self._is_person = is_person
+        self._by = by
         self._indexes: dict[tuple[str, str], dict[str, str]] = {}
 
     # --- Finding ------------------------------------------------------------------------------------------------------
@@ -133,7 +141,8 @@ class Change:
         kept = {name: value for name, value in {**record.properties, **changed}.items() if value}
         stored = self._put(replace(record, properties=kept))
         for name, value in changed.items():
-            self._announce(stored, "propertyChange", propertyName=name, propertyValue=value)
+            told = tell_value(self.state.properties_of(record.kind)[name], value)
+            self._announce(stored, "propertyChange", propertyName=name, propertyValue=told)
         return stored
 
     def _put(self, record: Record) -> Record:
@@ -172,8 +181,8 @@ class Change:
             "subscriptionType": f"{prefix}.{what}",
             "attemptNumber": 0,
             "objectId": int(record.id),
-            "changeSource": "CRM_UI" if self._is_person else "INTEGRATION",
-            "sourceId": "userId:7" if self._is_person else str(APP_ID),
+            "changeSource": "CRM_UI" if self._by.is_person else "INTEGRATION",
+            "sourceId": f"userId:{user_id(self._by.number)}" if self._by.is_person else str(APP_ID + self._by.number),
         }
         if prefix == "object":
             event["objectTypeId"] = OBJECT_TYPE_IDS[record.kind]
@@ -181,14 +190,21 @@ class Change:
 
 
 @contextmanager
-def changing(*, is_person: bool = False) -> Iterator[Change]:
+def changing(by: Actor = APP) -> Iterator[Change]:
     """A change that is kept as a whole or not at all; its events go out once it is kept, in arrays of up to 100."""
     with get_store().change() as state:
-        change = Change(state, is_person=is_person)
+        change = Change(state, by=by)
         yield change
     for first in range(0, len(change.events), EVENTS_PER_WEBHOOK):
         events = change.events[first : first + EVENTS_PER_WEBHOOK]
         get_sender("hubspot").send(events, subject=describe_events(events))
+
+
+def tell_value(item: Property, value: str) -> str:
+    """Webhooks tell times in milliseconds since 1970."""
+    if item.type != "datetime" or not value:
+        return value
+    return str(round(datetime.fromisoformat(value).timestamp() * 1000))
 
 
 def describe_events(events: Sequence[Mapping[str, Any]]) -> str:

@@ -5,7 +5,7 @@ from django.urls import include, path, re_path
 from integrations.sandbox.consent import consent_view
 from integrations.sandbox.control import control_urls
 from integrations.sandbox.grants import get_grants
-from integrations.sandbox.hubspot import api, batches, pages, properties, tokens
+from integrations.sandbox.hubspot import api, batches, owners, pages, properties, tokens
 from integrations.sandbox.hubspot.answers import frame
 from integrations.sandbox.hubspot.records import get_store, show_records
 
@@ -29,9 +29,12 @@ urlpatterns = [
     *pages.panel.urls(),
     path("people/add/", pages.add_person),
     path("people/make/", pages.make_people),
+    path("meetings/add/", pages.add_meeting),
     path("records/<str:record_id>/edit/", pages.edit),
     path("records/<str:record_id>/delete/", pages.delete),
     path("records/<str:record_id>/merge/", pages.merge),
+    path("records/<str:record_id>/move/", pages.move),
+    path("records/<str:record_id>/cancel/", pages.cancel),
     *control_urls("hubspot", show=show_records, reset=lambda: get_store().reset()),
     path("oauth/authorize", consent_view("HubSpot", get_grants("hubspot"))),
     path("oauth/2026-03/token", frame.token(POST=tokens.give_token)),
@@ -39,6 +42,8 @@ urlpatterns = [
     path("oauth/2026-03/token/revoke", frame.token(POST=tokens.revoke_token)),
     path("account-info/2026-03/details", frame.api(GET=tokens.show_account)),
     path("crm/objects/2026-03/<str:kind>", include(objects)),
+    path("crm/associations/2026-03/<str:kind>/<str:to_kind>/batch/read", frame.api(POST=api.read_associations)),
+    path("crm/owners/2026-03/<str:record_id>", frame.api(GET=owners.show_one)),
     path(
         "crm/properties/2026-03/<str:kind>", frame.api(GET=properties.list_properties, POST=properties.create_property)
     ),

@@ -146,7 +146,7 @@ def as_list(value: Any) -> list[Any]:
 def creates(entity: str) -> View:
     def create_record(request: HttpRequest) -> HttpResponse:
         body = frame.read_object(request)
-        with changing() as change:
+        with changing(frame.find_actor(request)) as change:
             record = change.create(entity, body)
         return answer(choose_fields(request, record))
 
@@ -164,7 +164,7 @@ def shows(entity: str) -> View:
 def updates(entity: str) -> View:
     def update_record(request: HttpRequest, record_id: int) -> HttpResponse:
         body = frame.read_object(request)
-        with changing() as change:
+        with changing(frame.find_actor(request)) as change:
             record = change.update(change.get(entity, record_id), body)
         return answer(choose_fields(request, record))
 
@@ -173,7 +173,7 @@ def updates(entity: str) -> View:
 
 def deletes(entity: str) -> View:
     def delete_record(request: HttpRequest, record_id: int) -> HttpResponse:
-        with changing() as change:
+        with changing(frame.find_actor(request)) as change:
             change.delete(change.get(entity, record_id))
         return answer({"id": record_id})
 
@@ -229,7 +229,7 @@ def merge_persons(request: HttpRequest, record_id: int) -> HttpResponse:
     survivor_id = frame.read_object(request).get("merge_with_id")
     if not isinstance(survivor_id, int) or isinstance(survivor_id, bool):
         raise invalid("merge_with_id must be a whole number")
-    with changing() as change:
+    with changing(frame.find_actor(request)) as change:
         merged = change.merge(change.get("person", record_id), change.get("person", survivor_id))
     return answer(
         {

@@ -19,29 +19,23 @@ from integrations.sandbox.pipedrive.records import (
     show_record,
 )
 from integrations.sandbox.runtime import get_sender
+from integrations.sandbox.staff import APP, Actor
 
 DEFAULTS: dict[str, dict[str, Any]] = {
-    "person": {"owner_id": USER_ID, "emails": [], "phones": [], "visible_to": 3, "label_ids": [], "custom_fields": {}},
-    "activity": {
-        "type": "task",
-        "owner_id": USER_ID,
-        "creator_user_id": USER_ID,
-        "busy": False,
-        "done": False,
-        "participants": [],
-    },
+    "person": {"emails": [], "phones": [], "visible_to": 3, "label_ids": [], "custom_fields": {}},
+    "activity": {"type": "task", "busy": False, "done": False, "participants": []},
 }
 WAYS = ("emails", "phones")
 
 
 class Change:
-    """One change of the state. `is_person` says that somebody does it in Pipedrive's own pages, not an app."""
+    """One change of the state, and who makes it."""
 
-    def __init__(self, state: State, *, is_person: bool = False) -> None:
+    def __init__(self, state: State, *, by: Actor = APP) -> None:
         self.state = state
         self.now = utc_now()
         self.webhooks: list[dict[str, Any]] = []
-        self._is_person = is_person
+        self._by = by
 
     def get(self, entity: str, record_id: int, *, with_deleted: bool = False) -> Record:
         """Raises PipedriveError (404)."""
@@ -59,7 +53,7 @@ class Change:
             values.setdefault("subject", str(values.get("type", "task")).capitalize())
         self.state.last_id += 1
         record = Record(self.state.last_id, entity, {}, self.now, self.now)
-        record = self._store(record, {**DEFAULTS[entity], **values})
+        record = self._store(record, {**DEFAULTS[entity], **self._name_user(entity), **values})
         self._announce("create", record, show_record(record), None)
         return record
 
@@ -95,6 +89,11 @@ class Change:
         self._put(replace(gone, merged_into=survivor.id))
         body = {name: value for name, value in given.items() if name in PERSON}
         return self.update(survivor, body, merged_from_id=str(loser.id))
+
+    def _name_user(self, entity: str) -> dict[str, int]:
+        """Whose a record is where nobody else is named."""
+        user_id = USER_ID + self._by.number
+        return {"owner_id": user_id, **({"creator_user_id": user_id} if entity == "activity" else {})}
 
     def _read(self, entity: str, body: Mapping[str, Any]) -> dict[str, Any]:
         return read_body(self.state, body, PERSON if entity == "person" else ACTIVITY)
@@ -136,7 +135,7 @@ class Change:
                     "entity": record.entity,
                     "entity_id": str(record.id),
                     "company_id": str(COMPANY_ID),
-                    "user_id": str(USER_ID),
+                    "user_id": str(USER_ID + self._by.number),
                     "id": secrets.token_hex(16),
                     "correlation_id": secrets.token_hex(16),
                     "timestamp": format_instant(self.now),
@@ -144,7 +143,7 @@ class Change:
                     "version": "2.0",
                     "webhook_id": "1",
                     "webhook_owner_id": str(USER_ID),
-                    "change_source": "app" if self._is_person else "api",
+                    "change_source": "app" if self._by.is_person else "api",
                     "is_bulk_edit": False,
                     "permitted_user_ids": ["*"],
                     "attempt": 1,
@@ -155,10 +154,10 @@ class Change:
 
 
 @contextmanager
-def changing(*, is_person: bool = False) -> Iterator[Change]:
+def changing(by: Actor = APP) -> Iterator[Change]:
     """A change that is kept as a whole or not at all; its webhooks, one for each record, go out once it is kept."""
     with get_store().change() as state:
-        change = Change(state, is_person=is_person)
+        change = Change(state, by=by)
         yield change
     for body in change.webhooks:
         meta = body["meta"]

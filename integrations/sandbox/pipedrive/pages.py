@@ -1,18 +1,25 @@
 """Pipedrive's page: persons and activities, and what a person there can do to them."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_POST
 
+from integrations.sandbox.meeting_forms import FormError, make_move, make_new, read_new, read_times
 from integrations.sandbox.panel import Action, Card, Input, Panel, Section, refuse_action
 from integrations.sandbox.people import ADD_PEOPLE, MadeUp, adds_people, make_person
 from integrations.sandbox.pipedrive.answers import PipedriveError
 from integrations.sandbox.pipedrive.changes import Change, changing
-from integrations.sandbox.pipedrive.records import Record, State, get_store, show_record
+from integrations.sandbox.pipedrive.records import USER_ID, Record, State, get_store, show_record
+from integrations.sandbox.staff import PERSON
 
 NAMES = {"person": "name", "activity": "subject"}
 ADD = Action("Add", "people/add/", (Input("name", "Name"), Input("email", "E-mail")))
+# A person's list of them, and the field of the form that holds the primary one.
+WAYS = {"emails": "email", "phones": "phone"}
+CANCELLED = "Cancelled: "
 
 
 def show_sections() -> list[Section]:
@@ -20,7 +27,11 @@ def show_sections() -> list[Section]:
     persons = [show_card(state, record) for record in reversed(state.persons.values())]
     activities = [show_card(state, record) for record in reversed(state.activities.values())]
     turn = Action("Cancel the marketing app" if state.has_marketing else "Buy the marketing app", "marketing/turn/")
-    return [Section("Persons", persons, actions=(ADD, ADD_PEOPLE, turn)), Section("Activities", activities)]
+    new = make_new("activities/add/", [(str(item.id), item.values["name"]) for item in reversed(state.live("person"))])
+    return [
+        Section("Persons", persons, actions=(ADD, ADD_PEOPLE, turn)),
+        Section("Activities", activities, actions=(new,)),
+    ]
 
 
 def show_card(state: State, record: Record) -> Card:
@@ -40,12 +51,28 @@ def show_card(state: State, record: Record) -> Card:
 
 def actions_on(record: Record) -> tuple[Action, ...]:
     path, name = f"{record.entity}/{record.id}", NAMES[record.entity]
-    change = Action("Change", f"{path}/edit/", (Input(name, name.capitalize(), record.values.get(name, "")),))
+    title = Input(name, name.capitalize(), record.values.get(name, ""))
     delete = Action("Delete", f"{path}/delete/", is_dangerous=True)
     if record.entity == "activity":
-        return change, delete
+        move = make_move(f"{path}/move/", *find_times(record))
+        return Action("Change", f"{path}/edit/", (title,)), move, Action("Cancel", f"{path}/cancel/"), delete
+    email, phone = (Input(WAYS[ways], ways[:-1].capitalize(), find_primary(record, ways)) for ways in WAYS)
     merge = Action("Merge the other one into this", f"{path}/merge/", (Input("other", "Other person's id"),))
-    return change, merge, delete
+    return Action("Edit contact", f"{path}/edit/", (title, email, phone)), merge, delete
+
+
+def find_primary(record: Record, ways: str) -> str:
+    return next((way["value"] for way in record.values[ways] if way["primary"]), "")
+
+
+def find_times(record: Record) -> tuple[datetime | None, datetime | None]:
+    """Start and end of an activity that has a time."""
+    day, clock, length = (record.values.get(name) for name in ("due_date", "due_time", "duration"))
+    if not day or not clock:
+        return None, None
+    start = datetime.fromisoformat(f"{day}T{clock}").replace(tzinfo=UTC)
+    hours, minutes = (length or "00:30").split(":")[:2]
+    return start, start + timedelta(hours=int(hours), minutes=int(minutes))
 
 
 panel = Panel(
@@ -62,17 +89,31 @@ def act(do: Callable[[Change, Record, HttpRequest], object]) -> Callable[..., Ht
     @require_POST
     def view(request: HttpRequest, entity: str, record_id: int) -> HttpResponse:
         try:
-            with changing(is_person=True) as change:
+            with changing(PERSON) as change:
                 do(change, change.get(entity, record_id), request)
-        except PipedriveError as error:
-            return refuse_action(request, panel, error.message)
+        except (PipedriveError, FormError) as error:
+            return refuse_action(request, panel, say(error))
         return panel.back()
 
     return view
 
 
+def say(error: PipedriveError | FormError) -> str:
+    return error.message if isinstance(error, PipedriveError) else str(error)
+
+
 def _edit(change: Change, record: Record, request: HttpRequest) -> None:
-    change.update(record, request.POST.dict())
+    body: dict[str, Any] = {name: value for name, value in request.POST.items() if name not in WAYS.values()}
+    for ways, name in WAYS.items():
+        if record.entity == "person" and name in request.POST:
+            body[ways] = replace_primary(record, ways, request.POST[name].strip())
+    change.update(record, body)
+
+
+def replace_primary(record: Record, ways: str, text: str) -> list[dict[str, Any]]:
+    """The others stay; an empty text takes the primary one away."""
+    others = [way for way in record.values[ways] if not way["primary"] and way["value"] != text]
+    return [{"value": text, "primary": True}, *others] if text else others
 
 
 def _delete(change: Change, record: Record, request: HttpRequest) -> None:
@@ -84,7 +125,44 @@ def _merge(change: Change, record: Record, request: HttpRequest) -> None:
     change.merge(change.get("person", int(other) if other.isdecimal() else 0), record)
 
 
-edit, delete, merge = act(_edit), act(_delete), act(_merge)
+def _move(change: Change, record: Record, request: HttpRequest) -> None:
+    change.update(record, write_times(*read_times(request)))
+
+
+def _cancel(change: Change, record: Record, request: HttpRequest) -> None:
+    """Activities have no status for it: people here have agreed on a word, and tick it off."""
+    subject = record.values["subject"].removeprefix(CANCELLED)
+    change.update(record, {"subject": CANCELLED + subject, "done": True, "busy": False})
+
+
+edit, delete, merge, move, cancel = act(_edit), act(_delete), act(_merge), act(_move), act(_cancel)
+
+
+def write_times(start: datetime, end: datetime) -> dict[str, str]:
+    minutes = round((end - start).total_seconds() / 60)
+    length = f"{minutes // 60:02}:{minutes % 60:02}"
+    return {"due_date": f"{start:%Y-%m-%d}", "due_time": f"{start:%H:%M}", "duration": length}
+
+
+@require_POST
+def add_activity(request: HttpRequest) -> HttpResponse:
+    """A meeting that a sales rep agrees on with a person, by the owner's own hand."""
+    try:
+        asked = read_new(request)
+        body = {
+            "type": "meeting",
+            "subject": asked.title,
+            "owner_id": USER_ID + asked.actor.number,
+            **write_times(asked.start, asked.end),
+            "busy": True,
+        }
+        if asked.contact_id.isdecimal():
+            body["participants"] = [{"person_id": int(asked.contact_id), "primary": True}]
+        with changing(asked.actor) as change:
+            change.create("activity", body)
+    except (PipedriveError, FormError) as error:
+        return refuse_action(request, panel, say(error))
+    return panel.back()
 
 
 @require_POST
@@ -93,7 +171,7 @@ def add_person(request: HttpRequest) -> HttpResponse:
     email = request.POST.get("email", "").strip()
     body = {"name": request.POST.get("name", ""), "emails": [{"value": email, "primary": True}] if email else []}
     try:
-        with changing(is_person=True) as change:
+        with changing(PERSON) as change:
             change.create("person", body)
     except PipedriveError as error:
         return refuse_action(request, panel, error.message)

@@ -1,12 +1,13 @@
-"""/oauth: tokens and giving them up, for a client that HTTP Basic names; and /users/me, whose they are."""
+"""/oauth: tokens and giving them up, for a client that HTTP Basic names; and /users, whose they are and who else is."""
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from integrations.sandbox.clients import read_basic
-from integrations.sandbox.grant_records import GrantError
+from integrations.sandbox.grant_records import ACME, GrantError
 from integrations.sandbox.grants import get_grants
-from integrations.sandbox.pipedrive.answers import answer, frame
+from integrations.sandbox.pipedrive.answers import answer, frame, missing
 from integrations.sandbox.pipedrive.records import COMPANY_ID, USER_ID
+from integrations.sandbox.staff import COLLEAGUES
 
 
 def give_token(request: HttpRequest) -> HttpResponse:
@@ -33,6 +34,16 @@ def revoke_token(request: HttpRequest) -> HttpResponse:
     except GrantError as error:
         return refuse(error)
     return HttpResponse(status=200)
+
+
+def show_user(request: HttpRequest, user_id: int) -> HttpResponse:
+    """https://developers.pipedrive.com/docs/api/v1/Users#getUser"""
+    users = {USER_ID: (ACME.person, ACME.email)}
+    users |= {USER_ID + colleague.number: (colleague.name, colleague.email) for colleague in COLLEAGUES}
+    if user_id not in users:
+        raise missing("user")
+    name, email = users[user_id]
+    return answer({"id": user_id, "name": name, "email": email, "active_flag": True})
 
 
 def show_me(request: HttpRequest) -> HttpResponse:

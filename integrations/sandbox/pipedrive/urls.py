@@ -33,15 +33,19 @@ buttons = [
 version_1 = [
     path("persons/<int:record_id>/merge", frame.api(PUT=api.merge_persons)),
     path("users/me", frame.api(GET=tokens.show_me)),
+    path("users/<int:user_id>", frame.api(GET=tokens.show_user)),
 ]
 urlpatterns = [
     path("", pages.panel.show, name="pipedrive"),
     *pages.panel.urls(),
     path("people/add/", pages.add_person),
     path("people/make/", pages.make_people),
+    path("activities/add/", pages.add_activity),
     path("marketing/turn/", pages.turn_marketing),
     *buttons,
     path("person/<int:record_id>/merge/", pages.merge, {"entity": "person"}),
+    path("activity/<int:record_id>/move/", pages.move, {"entity": "activity"}),
+    path("activity/<int:record_id>/cancel/", pages.cancel, {"entity": "activity"}),
     *control_urls("pipedrive", show=show_records, reset=lambda: get_store().reset()),
     path("oauth/authorize", consent_view("Pipedrive", get_grants("pipedrive"))),
     path("oauth/token", frame.token(POST=tokens.give_token)),

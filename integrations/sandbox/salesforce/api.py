@@ -22,6 +22,7 @@ from integrations.sandbox.salesforce.changes import (
 )
 from integrations.sandbox.salesforce.records import Row, State, get_store, read_state
 from integrations.sandbox.salesforce.soql import Parser
+from integrations.sandbox.staff import Actor
 
 ROWS_PER_PAGE, LARGEST_BATCH = 2000, 200
 BATCH_SIZE = re.compile(r"batchSize=(\d+)")
@@ -49,7 +50,7 @@ def read_sobject(name: str) -> str:
 def create_row(request: HttpRequest, sobject: str) -> HttpResponse:
     body = read_object(request)
     with get_store().change() as state:
-        row = insert(state, read_sobject(sobject), body)
+        row = insert(state, read_sobject(sobject), body, by=frame.find_actor(request))
     return JsonResponse({"id": row.id, "success": True, "errors": []}, status=201)
 
 
@@ -71,13 +72,13 @@ def show_whole(request: HttpRequest, row: Row) -> dict[str, Any]:
 def update_row(request: HttpRequest, sobject: str, record_id: str) -> HttpResponse:
     body = read_object(request)
     with get_store().change() as state:
-        update(state, get_row(state, read_sobject(sobject), record_id), body)
+        update(state, get_row(state, read_sobject(sobject), record_id), body, by=frame.find_actor(request))
     return HttpResponse(status=204)
 
 
 def delete_row(request: HttpRequest, sobject: str, record_id: str) -> HttpResponse:
     with get_store().change() as state:
-        delete(state, get_row(state, read_sobject(sobject), record_id))
+        delete(state, get_row(state, read_sobject(sobject), record_id), by=frame.find_actor(request))
     return HttpResponse(status=204)
 
 
@@ -89,10 +90,13 @@ def upsert_row(request: HttpRequest, sobject: str, name: str, value: str) -> Htt
     body = read_object(request)
     if "Id" in body or name in body:
         raise SalesforceError("INVALID_FIELD", "The Id and the external id stand in the address only.")
-    is_update_only = request.GET.get("updateOnly") == "true"
+    how: dict[str, Any] = {
+        "is_update_only": request.GET.get("updateOnly") == "true",
+        "by": frame.find_actor(request),
+    }
     try:
         with get_store().change() as state:
-            row, is_new = upsert(state, read_sobject(sobject), name, value, body, is_update_only=is_update_only)
+            row, is_new = upsert(state, read_sobject(sobject), name, value, body, **how)
     except DuplicateIdError as error:
         return show_several(error.rows)
     status = 201 if is_new else 200
@@ -118,10 +122,10 @@ def upsert_rows(request: HttpRequest, sobject: str, name: str) -> HttpResponse:
     records = body.get("records")
     if not isinstance(records, list) or not 0 < len(records) <= LARGEST_BATCH:
         raise SalesforceError("INVALID_INPUT", f"records must be a list of 1 to {LARGEST_BATCH} objects.")
-    results = []
+    results, by = [], frame.find_actor(request)
     try:
         with get_store().change() as state:
-            results = [upsert_one(state, sobject, name, record) for record in records]
+            results = [upsert_one(state, sobject, name, record, by=by) for record in records]
             if body.get("allOrNone") is True and not all(result["success"] for result in results):
                 raise RolledBackError
     except RolledBackError:
@@ -135,13 +139,13 @@ class RolledBackError(Exception):
     """One record of an all-or-none request failed."""
 
 
-def upsert_one(state: State, sobject: str, name: str, record: Any) -> dict[str, Any]:
+def upsert_one(state: State, sobject: str, name: str, record: Any, *, by: Actor) -> dict[str, Any]:
     try:
         kind, value = read_record(record, name)
         if kind != sobject:
             raise SalesforceError("INVALID_TYPE", f"The records must be of type {sobject}.")
         values = {field: item for field, item in record.items() if field not in ("attributes", name)}
-        row, is_new = upsert(state, sobject, name, value, values)
+        row, is_new = upsert(state, sobject, name, value, values, by=by)
     except SalesforceError as error:
         return {"id": "", "success": False, "errors": [error.entry()]}
     except DuplicateIdError:

@@ -36,6 +36,7 @@ _SYSTEM = (
     *(Field(name, "instant", is_read_only=True) for name in ("CreatedDate", "LastModifiedDate", "SystemModstamp")),
     Field("IsDeleted", "bool", is_read_only=True),
     Field("OwnerId", "id", refers_to=("User",)),
+    *(Field(name, "id", is_read_only=True, refers_to=("User",)) for name in ("CreatedById", "LastModifiedById")),
 )
 _KEYS = (
     Field("Keepsync_Id__c", length=64, is_external_id=True, is_unique=True),

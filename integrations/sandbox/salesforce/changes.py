@@ -8,8 +8,9 @@ from typing import Any
 from integrations.sandbox.clock import utc_now
 from integrations.sandbox.salesforce.answers import SalesforceError, missing
 from integrations.sandbox.salesforce.catalog import DEFAULTS, MERGEABLE, REQUIRED, Field
-from integrations.sandbox.salesforce.records import OWNER_ID, Row, State, format_instant, make_id
+from integrations.sandbox.salesforce.records import Row, State, find_user, format_instant, make_id
 from integrations.sandbox.salesforce.values import RECORD_ID, read_values
+from integrations.sandbox.staff import APP, Actor
 
 MOST_LOSERS = 2
 
@@ -45,24 +46,26 @@ def find_by_external_id(state: State, sobject: str, field: Field, value: str) ->
     return [row for row in state.rows_of(sobject) if str(row.values.get(field.name) or "").lower() == value.lower()]
 
 
-def insert(state: State, sobject: str, body: Mapping[str, Any]) -> Row:
-    values = {**DEFAULTS[sobject], "OwnerId": OWNER_ID, **read_values(state, sobject, body)}
+def insert(state: State, sobject: str, body: Mapping[str, Any], *, by: Actor = APP) -> Row:
+    user_id = find_user(by)
+    values = {**DEFAULTS[sobject], "OwnerId": user_id, **read_values(state, sobject, body)}
     lacking = [name for name in REQUIRED[sobject] if values.get(name) is None]
     if lacking:
         message = f"Required fields are missing: [{', '.join(lacking)}]"
         raise SalesforceError("REQUIRED_FIELD_MISSING", message, fields=lacking)
     state.last_number += 1
     now = utc_now()
-    return _store(state, Row(make_id(sobject, state.last_number), sobject, {}, now, now), values)
+    made = Row(make_id(sobject, state.last_number), sobject, {}, now, now, created_by=user_id)
+    return _store(state, made, values, by=by)
 
 
-def update(state: State, row: Row, body: Mapping[str, Any]) -> Row:
+def update(state: State, row: Row, body: Mapping[str, Any], *, by: Actor = APP) -> Row:
     values = read_values(state, row.sobject, body)
     emptied = [name for name in REQUIRED[row.sobject] if name in values and values[name] is None]
     if emptied:
         message = f"Required fields are missing: [{', '.join(emptied)}]"
         raise SalesforceError("REQUIRED_FIELD_MISSING", message, fields=emptied)
-    return _store(state, row, values)
+    return _store(state, row, values, by=by)
 
 
 def find_account(state: State, name: str) -> Row:
@@ -78,7 +81,14 @@ def find_account(state: State, name: str) -> Row:
 
 
 def upsert(
-    state: State, sobject: str, name: str, value: str, body: Mapping[str, Any], *, is_update_only: bool = False
+    state: State,
+    sobject: str,
+    name: str,
+    value: str,
+    body: Mapping[str, Any],
+    *,
+    is_update_only: bool = False,
+    by: Actor = APP,
 ) -> tuple[Row, bool]:
     """The row, and whether it is new. Raises SalesforceError, DuplicateIdError."""
     field = get_external_id(state, sobject, name)
@@ -86,17 +96,18 @@ def upsert(
     if len(rows) > 1:
         raise DuplicateIdError(rows)
     if rows:
-        return update(state, rows[0], body), False
+        return update(state, rows[0], body, by=by), False
     if is_update_only:
         raise missing()
-    return insert(state, sobject, {**body, field.name: value}), True
+    return insert(state, sobject, {**body, field.name: value}, by=by), True
 
 
-def delete(state: State, row: Row, *, master_id: str | None = None) -> None:
-    state.rows[row.id] = replace(row, is_deleted=True, master_id=master_id, changed_at=utc_now())
+def delete(state: State, row: Row, *, master_id: str | None = None, by: Actor = APP) -> None:
+    gone = replace(row, is_deleted=True, master_id=master_id, changed_at=utc_now(), changed_by=find_user(by))
+    state.rows[row.id] = gone
 
 
-def merge(state: State, master: Row, losers: list[Row], changed: Mapping[str, Any]) -> Row:
+def merge(state: State, master: Row, losers: list[Row], changed: Mapping[str, Any], *, by: Actor = APP) -> Row:
     """The losers are deleted, and what hung on them hangs on the master, which keeps its own values.
 
     Raises SalesforceError.
@@ -106,19 +117,19 @@ def merge(state: State, master: Row, losers: list[Row], changed: Mapping[str, An
     if master.id in {loser.id for loser in losers}:
         raise SalesforceError("INVALID_ID_FIELD", "A record cannot be merged with itself.")
     for loser in losers:
-        delete(state, loser, master_id=master.id)
+        delete(state, loser, master_id=master.id, by=by)
         for row in state.rows_of("Event"):
             if row.values.get("WhoId") == loser.id:
-                _store(state, row, {"WhoId": master.id})
-    return update(state, master, changed)
+                _store(state, row, {"WhoId": master.id}, by=by)
+    return update(state, master, changed, by=by)
 
 
-def _store(state: State, row: Row, changed: Mapping[str, Any]) -> Row:
+def _store(state: State, row: Row, changed: Mapping[str, Any], *, by: Actor) -> Row:
     _require_unique(state, row, changed)
     values = {**row.values, **changed}
     if row.sobject == "Event":
         values = _complete_times(values, changed)
-    stored = replace(row, values=values, changed_at=utc_now())
+    stored = replace(row, values=values, changed_at=utc_now(), changed_by=find_user(by))
     state.rows[row.id] = stored
     return stored
 

@@ -9,6 +9,7 @@ from integrations.sandbox.grant_records import ACCOUNTS, ACME, Account
 from integrations.sandbox.persistence import encode
 from integrations.sandbox.runtime import get_state_file
 from integrations.sandbox.salesforce.catalog import FIELDS, PREFIXES, WRITABLE, Field
+from integrations.sandbox.staff import COLLEAGUES, Actor
 from integrations.sandbox.store import Store
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -41,6 +42,9 @@ class Row:
     changed_at: datetime
     is_deleted: bool = False
     master_id: str | None = None
+    # The users who made it, and who changed it last.
+    created_by: str = ""
+    changed_by: str = ""
 
     def show(self) -> dict[str, Any]:
         """All fields by name."""
@@ -50,6 +54,8 @@ class Row:
             "Id": self.id,
             "IsDeleted": self.is_deleted,
             "MasterRecordId": self.master_id,
+            "CreatedById": self.created_by or OWNER_ID,
+            "LastModifiedById": self.changed_by or self.created_by or OWNER_ID,
             "CreatedDate": format_instant(self.created_at),
             "LastModifiedDate": format_instant(self.changed_at),
             "SystemModstamp": format_instant(self.changed_at),
@@ -73,14 +79,19 @@ FIXED = {
         _fixed(
             "User", 1, Name="Keepsync", Username="keepsync@acme.example", Email="keepsync@acme.example", IsActive=True
         ),
-        _fixed(
-            "User", 2, Name="Lea Martin", Username="lea@acme.example", Email="lea.martin@acme.example", IsActive=True
+        *(
+            _fixed("User", 1 + each.number, Name=each.name, Username=each.email, Email=each.email, IsActive=True)
+            for each in COLLEAGUES
         ),
-        _fixed("User", 3, Name="Sam Reed", Username="sam@acme.example", Email="sam.reed@acme.example", IsActive=True),
         _fixed("User", 4, Name="Kim Gone", Username="kim@acme.example", Email="kim.gone@acme.example", IsActive=False),
     )
 }
 OWNER_ID = make_id("User", 1)
+
+
+def find_user(actor: Actor) -> str:
+    """The id of the user whom somebody is in this org."""
+    return make_id("User", 1 + actor.number)
 
 
 @dataclass
