@@ -22,6 +22,7 @@ CONTACTS = {"hubspot": "records", "salesforce": "rows/Contact", "pipedrive": "pe
 TITLES = {name: next(iter(values)) for name, values in MEETINGS.items()}
 DESCRIPTIONS = {"hubspot": "hs_meeting_body", "salesforce": "Description", "pipedrive": "note"}
 NEW = {"title": "Sales call", "start": "2026-12-01T10:00", "end": "2026-12-01T10:45", "owner": "2"}
+LATER = {"start": "2026-12-02T08:30", "end": "2026-12-02T09:00"}
 # What a form of theirs calls them.
 EDITS = {
     "hubspot": {"firstname": "Zoé", "phone": "+33612345678"},
@@ -123,7 +124,7 @@ def test_a_meeting_that_a_rep_makes_moves_and_cancels_is_seen(
     assert (made.key, made.contact_ids, made.is_cancelled) == ("", (contact_id,), False)
     assert CRMS[name].find_owner_email(account_at(world, name), made.owner_id) == SAM.email
 
-    press(world, f"{name}/{RECORDS[name]}/{meeting_id}/move/", start="2026-12-02T08:30", end="2026-12-02T09:00")
+    press(world, f"{name}/{RECORDS[name]}/{meeting_id}/move/", **LATER)
     moved = fetch(world, name, meeting_id)
     assert moved.values.items() >= MOVED[name].items()
 
