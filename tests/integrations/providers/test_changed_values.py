@@ -6,7 +6,7 @@ from integrations.events import RecordKind
 from integrations.providers import get_provider
 from integrations.providers.crm import Crm
 from integrations.providers.values import read_html, read_instant, read_rich_text
-from tests.integrations.providers.test_fetching import NOTE
+from tests.integrations.providers.fetching_cases import NOTE
 
 
 @pytest.mark.parametrize(
