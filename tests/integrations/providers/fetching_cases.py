@@ -1,4 +1,4 @@
-"""How each CRM shows a meeting, a contact and an owner, for the cases that it is held to when they are fetched by id."""
+"""How each CRM shows a meeting, a contact and an owner: for the cases that fetching them by their ids is held to."""
 
 from typing import Any
 
