@@ -138,7 +138,8 @@ class MeetingRecord:
     `values` are those that were asked for, under the CRM's field names and in the form of `CrmRecord.values`; None
     where it has none. The status is our own word where the CRM's can be told apart. `key` is our id that it carries,
     empty where it carries none; `contact_ids` are those who attend, the leading one first; `owner_id` is the CRM's id
-    of its owner, empty where it has none.
+    of its owner, empty where it has none. `is_meeting` is False for what stands among the CRM's meetings and is none,
+    such as a task.
     """
 
     external_id: str
@@ -148,6 +149,7 @@ class MeetingRecord:
     owner_id: str = ""
     is_cancelled: bool = False
     changed_at: datetime | None = None
+    is_meeting: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ def read_meeting(activity: PayloadReader, fields: Sequence[str]) -> MeetingRecor
         is_cancelled=is_marked(activity.value.get("subject")),
         # One that was never changed has no time of it.
         changed_at=activity.optional_instant("update_time") or activity.optional_instant("add_time"),
+        is_meeting=activity.value.get("type") not in mapping.OTHER_TYPES,
     )
 
 

@@ -87,6 +87,8 @@ ADDRESSES = frozenset({"location", "postal_address"})
 TIMES = frozenset({"due_date", "due_time", "duration"})
 
 ACTIVITY_TYPE = "meeting"
+# Of the types that every company has, those that nobody is met at. A company's own types count as meetings.
+OTHER_TYPES = frozenset({"call", "task", "deadline", "email"})
 OVER = frozenset({"cancelled", "completed", "no_show"})
 UNKNOWN_NAME = "(unknown)"
 

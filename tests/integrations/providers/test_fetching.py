@@ -238,6 +238,23 @@ def test_pipedrives_deleted_records_are_not_there(provider_http):
     assert (fetch_meetings(case), fetch_contacts(case)) == ([None], [None])
 
 
+@pytest.mark.parametrize(
+    ("case", "values", "is_meeting"),
+    [
+        (PipedriveCase(), {"type": "task"}, False),
+        (PipedriveCase(), {"type": "call"}, False),
+        (PipedriveCase(), {"type": "meeting"}, True),
+        (PipedriveCase(), {"type": "our_own_demo"}, True),
+        (SalesforceCase(), {"IsChild": True}, False),
+        (SalesforceCase(), {"IsChild": False}, True),
+    ],
+)
+def test_what_is_no_meeting_says_so(provider_http, case, values, is_meeting):
+    case.stub_meetings(provider_http, case.meeting(**values))
+    (found,) = fetch_meetings(case)
+    assert found.is_meeting is is_meeting
+
+
 def test_pipedrives_activity_may_have_no_time_and_never_have_been_changed(faulty_http):
     case = PipedriveCase()
     shown = case.meeting(due_time="", duration=None, update_time=None, add_time="2026-11-20T12:00:00Z", location=None)
