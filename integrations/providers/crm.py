@@ -139,7 +139,7 @@ class MeetingRecord:
     where it has none. The status is our own word where the CRM's can be told apart. `key` is our id that it carries,
     empty where it carries none; `contact_ids` are those who attend, the leading one first; `owner_id` is the CRM's id
     of its owner, empty where it has none. `is_meeting` is False for what stands among the CRM's meetings and is none,
-    such as a task.
+    such as a task or a day off.
     """
 
     external_id: str

@@ -13,12 +13,12 @@ from integrations.providers.salesforce.mapping import EVENT, KEY_FIELD, TITLE, c
 from integrations.providers.salesforce.saving import RECORD_ID
 
 WHO, OWNER, STAMP = "WhoId", "OwnerId", "SystemModstamp"
-# Of an Event with invited colleagues each of them has a copy.
-COPY = "IsChild"
+# What an Event is that stands in a calendar and is no meeting: an invited colleague's copy, or a whole day.
+OTHERS = ("IsChild", "IsAllDayEvent")
 
 
 def fetch_meetings(account: Account, ids: Sequence[str], *, fields: Sequence[str]) -> list[MeetingRecord | None]:
-    columns = list(dict.fromkeys(["Id", STAMP, KEY_FIELD, TITLE, WHO, OWNER, COPY, *fields]))
+    columns = list(dict.fromkeys(["Id", STAMP, KEY_FIELD, TITLE, WHO, OWNER, *OTHERS, *fields]))
     rows = client.look_up(account, EVENT, fields=columns, field="Id", values=list_ids(ids))
     found = {row.identifier("Id")[:15]: read_meeting(row, fields) for row in rows}
     return [found.get(each[:15]) for each in ids]
@@ -35,7 +35,7 @@ def read_meeting(row: PayloadReader, fields: Sequence[str]) -> MeetingRecord:
         owner_id=row.optional_identifier(OWNER),
         is_cancelled=is_marked(row.value.get(TITLE)),
         changed_at=row.instant(STAMP),
-        is_meeting=row.value.get(COPY) is not True,
+        is_meeting=not any(row.value.get(name) is True for name in OTHERS),
     )
 
 

@@ -246,7 +246,8 @@ def test_pipedrives_deleted_records_are_not_there(provider_http):
         (PipedriveCase(), {"type": "meeting"}, True),
         (PipedriveCase(), {"type": "our_own_demo"}, True),
         (SalesforceCase(), {"IsChild": True}, False),
-        (SalesforceCase(), {"IsChild": False}, True),
+        (SalesforceCase(), {"IsAllDayEvent": True}, False),
+        (SalesforceCase(), {"IsChild": False, "IsAllDayEvent": False}, True),
     ],
 )
 def test_what_is_no_meeting_says_so(provider_http, case, values, is_meeting):
