@@ -18,5 +18,7 @@ def take_mark(title: str) -> str:
 
 
 def write_title(title: str, *, is_cancelled: bool) -> str:
-    """The title with the mark or without it, whether it had one or not."""
-    return f"{MARK}{take_mark(title)}".strip() if is_cancelled else take_mark(title)
+    """The title with a mark or without one; a mark that it has stays as people have written it."""
+    if is_marked(title) is is_cancelled:
+        return title
+    return f"{MARK}{title}".strip() if is_cancelled else take_mark(title)

@@ -168,7 +168,7 @@ def test_salesforces_event_is_sent_what_has_changed_with_its_start_and_end_toget
     ("is_cancelled", "held", "marks"),
     [
         (True, "What a rep called it", {"Subject": "Cancelled: What a rep called it", "ShowAs": "Free"}),
-        (True, "Cancelled: Demo", {"ShowAs": "Free"}),
+        (True, "CANCELED: Demo", {"ShowAs": "Free"}),
         (False, "canceled: Demo", {"Subject": "Demo", "ShowAs": "Busy"}),
         (False, "What a rep called it", {"ShowAs": "Busy"}),
     ],
@@ -176,6 +176,10 @@ def test_salesforces_event_is_sent_what_has_changed_with_its_start_and_end_toget
 def test_salesforces_title_that_is_not_ours_to_write_is_only_marked(provider_http, is_cancelled, held, marks):
     meeting = salesforce_meeting("Subject", *TIMES, is_cancelled=is_cancelled, keeps_status=False)
     assert send_event(provider_http, meeting, event(held)) == {**marks, **KEY, **WHO}
+
+
+def test_salesforces_title_is_left_as_a_rep_has_marked_it(provider_http):
+    assert send_event(provider_http, salesforce_meeting("Subject", *TIMES), event("canceled: Call")) == {**KEY, **WHO}
 
 
 def test_salesforces_mark_of_a_rep_stays_on_a_title_that_changes(provider_http):
@@ -320,6 +324,10 @@ def test_pipedrives_activity_is_sent_what_has_changed_with_all_of_its_time(provi
 def test_pipedrives_title_that_is_not_ours_to_write_is_only_marked(provider_http, is_cancelled, held, sent):
     body = activity_body(provider_http, set(), subject=held, is_cancelled=is_cancelled, keeps_status=False)
     assert body == sent
+
+
+def test_pipedrives_title_is_left_as_a_rep_has_marked_it(provider_http):
+    assert activity_body(provider_http, set(), subject="canceled: Call") == {}
 
 
 def test_pipedrives_mark_of_a_rep_stays_on_a_title_that_changes(provider_http):
