@@ -3,7 +3,7 @@
 from bookings import field_conflicts, meeting_section, merging  # noqa: F401
 from bookings.adoption import read_reference
 from bookings.automations import follow
-from bookings.flows import crm_booking, online_meeting  # noqa: F401
+from bookings.flows import crm_booking, online_meeting, restoring  # noqa: F401
 from bookings.models import Invitation, Meeting, MeetingLink
 from bookings.payments import Told, lock_payments, settle
 from bookings.upserts import read_payment, settle_older_payment, upsert_meeting

@@ -6,6 +6,7 @@ from functools import cache, partial
 from typing import Any
 
 from bookings.adoption import PENDING_ATTENDEE, find_booked, find_request, take_over
+from bookings.calendar_writes import keep_owned
 from bookings.conflicts import follow_time
 from bookings.erasure import forget_again
 from bookings.flows.notices import announce_answers
@@ -41,7 +42,8 @@ def upsert_meeting(booking: Booking, origin: Origin) -> Meeting | None:
         return meeting
     before = None if meeting.is_pending else read_footprint(meeting)
     is_new = meeting._state.adding
-    for field, value in read_fields(booking).items():
+    kept = {} if is_new or meeting.is_pending else keep_owned(meeting, booking)
+    for field, value in (read_fields(booking) | kept).items():
         setattr(meeting, field, value)
     meeting.calendar = upsert_calendar(booking, origin)
     meeting.save()

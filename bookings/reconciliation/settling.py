@@ -103,7 +103,9 @@ def ask_for_ours(row: Discrepancy, *, user: Any) -> str:
     Raises StateError where it is settled already, or something newer stands there; RefusedError, TakenError, and what
     calls raise. Then it waits on.
     """
-    meeting = Meeting.objects.select_related("calendar", "connection").get(pk=row.meeting_id)
+    if row.meeting is None:
+        raise StateError("There is no such meeting here any more.")
+    meeting = row.meeting
     booking = use_account(row.connection, lambda account: get_event(account, row.external_id))
     if booking is None or booking.version != meeting.version:
         raise StateError("calendar.live holds another version by now: compare again.")
