@@ -1,10 +1,12 @@
 """Fixtures that several packages' tests share."""
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection as database
 from hypothesis import settings as hypothesis_settings
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
@@ -12,10 +14,17 @@ from rest_framework.test import APIClient
 from integrations import effects, endpoints
 from integrations.models import Connection
 from tests.factories import make_connection
+from tests.template_database import make_template
 
 # On a busy machine one example may take long, which says nothing about the code.
 hypothesis_settings.register_profile("unhurried", parent=hypothesis_settings(), deadline=None)
 hypothesis_settings.load_profile("unhurried")
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """pytest-django calls it before it makes a test database: what is copied need not be migrated."""
+    database.settings_dict["TEST"]["TEMPLATE"] = make_template(os.environ["DATABASE_URL"])
 
 
 @pytest.fixture(autouse=True)

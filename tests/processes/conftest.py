@@ -12,11 +12,12 @@ from django.db import connection as database
 
 from tests.processes import authorisation_server
 from tests.processes.authorisation_server import AuthorisationServer
-from tests.processes.installation import Installation, database_url, fresh_database, prepare
+from tests.processes.installation import Installation, fresh_database, prepare
 from tests.processes.ledger import wait_until_quiet
 from tests.processes.nursery import Nursery
 from tests.processes.outside import Outside, connect
 from tests.processes.server import Server
+from tests.template_database import database_url
 
 
 @pytest.fixture(scope="session")

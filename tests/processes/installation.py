@@ -8,36 +8,30 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict
 
 from integrations.privacy.keys import generate_key
 from tests.factories import SECRET, encode, webhook_headers
 from tests.processes.exchanges import Answer, exchange
 from tests.processes.processes import Group, run
 from tests.processes.waiting import wait_for
+from tests.template_database import database_url, make_template
 
 SLUG = "calendar-live"
 UNSETTLED = ("received", "processing", "retrying")
 
 
-def database_url(server: str, name: str, **changes: str) -> str:
-    """The URL of a database of that name on the server of a libpq URL or key=value string."""
-    parts = {key: str(value) for key, value in conninfo_to_dict(server).items() if value} | changes
-    parts.pop("dbname", None)
-    return f"postgresql:///{quote(name)}?{urlencode(parts, quote_via=quote)}"
-
-
 @contextmanager
 def fresh_database(server: str) -> Iterator[str]:
-    """The URL of a new database on the server, dropped at the end."""
+    """The URL of a new, migrated database on the server, dropped at the end."""
     name = f"processes_{uuid4().hex}"
+    copied = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*map(sql.Identifier, (name, make_template(server))))
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        connection.execute(copied)
     try:
         yield database_url(server, name)
     finally:

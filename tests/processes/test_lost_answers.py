@@ -6,10 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.processes.assertions import assert_one_booking
-from tests.processes.installation import Installation, database_url
+from tests.processes.installation import Installation
 from tests.processes.proxy import Proxy
 from tests.processes.samples import make_booking
 from tests.processes.waiting import wait_for
+from tests.template_database import database_url
 
 pytestmark = pytest.mark.slow
 
