@@ -7,8 +7,10 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from bookings.models import BookingRequest, Meeting, Reservation
+from bookings.models import BookingRequest, Meeting, MeetingLink, Reservation
+from bookings.record_hints import look_again
 from bookings.reservations import take_back
+from bookings.timezones import format_instant
 from integrations.events import Booking, Origin
 
 State = BookingRequest.State
@@ -45,8 +47,36 @@ def find_booked(request: BookingRequest) -> Meeting | None:
 
 def take_over(request: BookingRequest, meeting: Meeting) -> list[Reservation]:
     """The request is done, and its holds make way for the meeting's own time. Returns them."""
+    link_record(request, meeting)
+    look_again(request)
     held = take_back(Reservation.objects.filter(request=request, kind=Reservation.Kind.HOLD))
     request.state, request.meeting, request.failure = State.CONFIRMED, meeting, ""
     request.finished_at = request.finished_at or timezone.now()
     request.save(update_fields=["state", "meeting", "failure", "finished_at"])
     return held
+
+
+def link_record(request: BookingRequest, meeting: Meeting) -> None:
+    """A meeting that a sales rep has made in a CRM is that record from the first moment: it never gets a second one."""
+    if request.crm_id is None:
+        return
+    is_gone = BookingRequest.objects.filter(pk=request.pk, is_record_gone=True).exists()
+    MeetingLink.objects.get_or_create(
+        connection_id=request.crm_id,
+        external_id=request.record_id,
+        defaults={"meeting": meeting, "is_gone": is_gone},
+    )
+
+
+def is_asked_for(meeting: Meeting) -> bool:
+    """Whether what has just become of the meeting is what somebody asks for through Keepsync at this moment."""
+    asked = BookingRequest.objects.filter(meeting=meeting, finished_at=None, asked_at__isnull=False)
+    return any(is_what(request, meeting) for request in asked)
+
+
+def is_what(request: BookingRequest, meeting: Meeting) -> bool:
+    if request.kind == BookingRequest.Kind.CANCEL:
+        return meeting.status == Meeting.Status.CANCELLED
+    times = {name: format_instant(getattr(meeting, name)) for name in ("start", "end") if name in request.body}
+    is_moved = bool(times) and all(request.body[name] == time for name, time in times.items())
+    return is_moved and meeting.status != Meeting.Status.CANCELLED

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from bookings.exceptions import KeyReusedError
 from bookings.models import BookingRequest
+from bookings.record_hints import look_again
 from bookings.reservations import release
 from integrations.exceptions import LeaseLostError
 from integrations.privacy import blind_index
@@ -53,6 +54,15 @@ def add_booking(request: BookingRequest, *, user_id: int, key: str, body: Any) -
         if found is None:
             raise
         return found, False
+
+
+def add_of_record(request: BookingRequest, crm_id: int, record_id: str) -> BookingRequest:
+    """One that a CRM's record asks for, leased to nobody. Raises IntegrityError where the record is booked already."""
+    request.crm_id, request.record_id = crm_id, record_id
+    # Nobody waits for an answer; with one, what is asked for is forgotten like what others ask for.
+    request.answer = {}
+    request.save(force_insert=True)
+    return request
 
 
 def add(request: BookingRequest) -> BookingRequest:
@@ -136,6 +146,8 @@ def settle(request: BookingRequest, write: Callable[[BookingRequest], None]) -> 
         if locked.finished_at is None:
             if locked.lease_token != request.lease_token:
                 raise LeaseLostError("Another process has taken the request over.")
+            # Before what is brought to the CRM because of it: what somebody has changed there since is seen first.
+            look_again(request)
             write(request)
 
     run_race(write_once)
@@ -165,6 +177,10 @@ def list_overdue(now: datetime) -> QuerySet[BookingRequest]:
 
 
 def forget_answers(now: datetime) -> None:
-    """What was asked for and answered names people: some time after the end the key alone is kept."""
+    """What was asked for and answered names people: some time after the end the key alone is kept.
+
+    Of a CRM's record that could not be booked nothing is kept: it may be tried anew.
+    """
     old = BookingRequest.objects.filter(finished_at__lte=now - REMEMBERED, answer__isnull=False)
+    old.filter(crm__isnull=False, meeting=None).delete()
     old.update(body={}, base={}, answer=None, answer_status=None)

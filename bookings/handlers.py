@@ -3,9 +3,10 @@
 from bookings import field_conflicts, meeting_section, merging  # noqa: F401
 from bookings.adoption import read_reference
 from bookings.automations import follow
-from bookings.flows import crm_booking, online_meeting, restoring  # noqa: F401
+from bookings.flows import crm_booking, online_meeting, restoring, taking_in  # noqa: F401
 from bookings.models import Invitation, Meeting, MeetingLink
 from bookings.payments import Told, lock_payments, settle
+from bookings.record_hints import note_change, note_deletion
 from bookings.upserts import read_payment, settle_older_payment, upsert_meeting
 from integrations.events import (
     BookingChanged,
@@ -13,6 +14,7 @@ from integrations.events import (
     Origin,
     Outcome,
     PaymentChanged,
+    RecordChanged,
     RecordDeleted,
     RecordKind,
     RegistrantChanged,
@@ -73,9 +75,17 @@ def change_registrant(event: RegistrantChanged, origin: Origin) -> Outcome:
     return Outcome.APPLIED
 
 
+@handles(RecordChanged)
+def change_meeting_record(event: RecordChanged, origin: Origin) -> Outcome:
+    """A sales rep has made or changed a meeting in a CRM."""
+    if event.record == RecordKind.MEETING:
+        note_change(origin.connection_id, event.external_id)
+    return Outcome.APPLIED
+
+
 @handles(RecordDeleted)
 def delete_meeting_record(event: RecordDeleted, origin: Origin) -> Outcome:
-    """A CRM's meeting that was deleted there: the next change of ours makes it anew."""
+    """A CRM's meeting was deleted there."""
     if event.record == RecordKind.MEETING:
-        MeetingLink.objects.filter(connection=origin.connection_id, external_id=event.external_id).delete()
+        note_deletion(origin.connection_id, event.external_id)
     return Outcome.APPLIED

@@ -2,7 +2,7 @@
 
 from django.utils import timezone
 
-from bookings.adoption import PENDING_ATTENDEE
+from bookings.adoption import PENDING_ATTENDEE, link_record
 from bookings.conflicts import follow_time
 from bookings.models import Attendance, BookingRequest, Meeting
 from bookings.payments import CALENDAR_LIVE
@@ -30,6 +30,7 @@ def make_tentative(request: BookingRequest) -> Meeting:
     )
     fill(meeting, request)
     meeting.save(force_insert=True)
+    link_record(request, meeting)
     enter_attendees(meeting, request)
     return meeting
 

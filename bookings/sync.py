@@ -91,7 +91,10 @@ class Batch:
         meeting = self.meetings.get(task.subject_id)
         if meeting is None:
             return Skipped("The meeting is not there any more.")
-        link, record = self.links.get(meeting.pk), self.describe(meeting, may_exist=task.is_repeat)
+        link = self.links.get(meeting.pk)
+        if link and link.is_gone and meeting.status == Meeting.Status.CANCELLED:
+            return Skipped("Its record was deleted over there, and the meeting is cancelled.")
+        record = self.describe(meeting, may_exist=task.is_repeat)
         return UNCHANGED if link and is_there(link, list_all(record)) else record
 
     def describe(self, meeting: Meeting, *, may_exist: bool = False) -> CrmMeeting:

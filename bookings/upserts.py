@@ -1,15 +1,16 @@
 """Bringing a meeting, its calendar and its attendees to the state that a booking has. Versions order the states."""
 
+from copy import copy
 from dataclasses import replace
 from datetime import datetime
 from functools import cache, partial
 from typing import Any
 
-from bookings.adoption import PENDING_ATTENDEE, find_booked, find_request, take_over
+from bookings.adoption import PENDING_ATTENDEE, find_booked, find_request, is_asked_for, take_over
 from bookings.calendar_writes import keep_owned
 from bookings.conflicts import follow_time
 from bookings.erasure import forget_again
-from bookings.flows.notices import announce_answers
+from bookings.flows.notices import announce_answers, announce_change
 from bookings.models import Attendance, BookingRequest, Calendar, Meeting
 from bookings.payments import CALENDAR_LIVE, Told, settle
 from bookings.reservations import promote
@@ -41,7 +42,7 @@ def upsert_meeting(booking: Booking, origin: Origin) -> Meeting | None:
     if meeting.version == booking.version:
         return meeting
     before = None if meeting.is_pending else read_footprint(meeting)
-    is_new = meeting._state.adding
+    is_new, was = meeting._state.adding, copy(meeting)
     kept = {} if is_new or meeting.is_pending else keep_owned(meeting, booking)
     for field, value in (read_fields(booking) | kept).items():
         setattr(meeting, field, value)
@@ -51,6 +52,8 @@ def upsert_meeting(booking: Booking, origin: Origin) -> Meeting | None:
     if before != read_footprint(meeting):
         follow_time(meeting, is_new=is_new)
     promote(held)
+    if before and meeting.client_reference == str(meeting.pk) and not is_asked_for(meeting):
+        announce_change(meeting, was)
     erased = sync_attendees(meeting, booking, origin)
     settle_payment(meeting, booking)
     forget_again(meeting, erased, origin.delivery_id)

@@ -19,7 +19,7 @@ from bookings.automations import follow
 from bookings.availability import PATIENCE_S
 from bookings.booking_requests import claim, finish, give_back, settle
 from bookings.exceptions import RefusedError, TakenError
-from bookings.flows import booking_changes, booking_steps
+from bookings.flows import booking_changes, booking_steps, rep_answers
 from bookings.flows.notices import tell_end, tell_postponed
 from bookings.models import BookingRequest, Meeting, Reservation
 from bookings.pending import cancel_here, make_tentative
@@ -46,6 +46,8 @@ SETTLE = "booking.settle"
 WITHDRAWN = "withdrawn"
 # Somebody waits for the answer: what takes longer is done later.
 LIMIT_S = 8.0
+# What says nothing about a request, but that calendar.live cannot be asked now.
+AWAY: tuple[type[KeepsyncError], ...] = (TransientError, PayloadError)
 STEPS = {
     Kind.CREATE: booking_steps.advance,
     Kind.CHANGE: booking_changes.advance_change,
@@ -79,9 +81,7 @@ def carry_out(request: BookingRequest) -> Settled:
 
 def try_at_once(request: BookingRequest) -> Settled:
     """What may have happened there already is found out sooner or later: a refusal of today says nothing about it."""
-    away: tuple[type[KeepsyncError], ...] = (TransientError, PayloadError)
-    if request.asked_at:
-        away = (*away, SetupError)
+    away = (*AWAY, SetupError) if request.asked_at else AWAY
     if is_resting(request.connection) or waits_for_booking(request):
         return postpone(request)
     try:
@@ -162,6 +162,29 @@ def plan_settling(request: BookingRequest) -> None:
     plan(SETTLE, connection_id=request.connection_id, subject=subject, key=key, parameters=parameters)
 
 
+def keep_place(request: BookingRequest) -> None:
+    """What a CRM's record asks for while calendar.live is away: leased to the caller, it is postponed.
+
+    Raises TakenError.
+    """
+    if request.crm_id is not None and not request.is_postponed:
+        postpone(request)
+
+
+def keep_place_now(request_id: UUID) -> None:
+    """The same where calendar.live is known to be away; otherwise the effect that asks it sees."""
+    request = claim(request_id)
+    if request is None:
+        return
+    try:
+        if is_resting(request.connection):
+            keep_place(request)
+    except TakenError:
+        give_up(request, "slot_taken")
+    finally:
+        give_back(request)
+
+
 @carries_out(SETTLE)
 def settle_request(task: Task) -> Result:
     key = UUID(task.parameters["request"])
@@ -171,7 +194,7 @@ def settle_request(task: Task) -> Result:
             raise TransientError("Another process works on this request.")
         return Skipped("The request is settled.")
     try:
-        return Done(take_up(request, task.account).external_id)
+        return Done(take_up_or_keep_place(request, task.account).external_id)
     except LeaseLostError:
         return Skipped("The request was settled meanwhile.")
     except TakenError as error:
@@ -182,6 +205,14 @@ def settle_request(task: Task) -> Result:
         return Skipped(str(error))
     finally:
         give_back(request)
+
+
+def take_up_or_keep_place(request: BookingRequest, account: Account) -> Meeting:
+    try:
+        return take_up(request, account)
+    except AWAY:
+        keep_place(request)
+        raise
 
 
 def release_overdue(request_id: UUID) -> None:
@@ -227,5 +258,9 @@ def write_failure(request: BookingRequest, failure: str) -> None:
     if meeting and meeting.is_pending and request.kind == Kind.CREATE:
         cancel_here(meeting)
         follow(meeting)
-    if meeting and request.is_postponed and failure != WITHDRAWN:
+    if failure == WITHDRAWN:
+        return
+    if request.crm_id is not None:
+        rep_answers.refuse(request, meeting)
+    elif meeting and request.is_postponed:
         tell_end(request, meeting)

@@ -55,7 +55,12 @@ LETTERS = {
 
 def find_mailer(meeting: Meeting) -> Connection | None:
     """The connection that letters go through, made at the first one. None where this calendar sends none."""
-    if meeting.connection.options.get("send_emails", "1") == "0":
+    return find_mailer_of(meeting.connection)
+
+
+def find_mailer_of(calendar_live: Connection) -> Connection | None:
+    """The same of a calendar.live connection."""
+    if calendar_live.options.get("send_emails", "1") == "0":
         return None
     mailer = Connection.objects.filter(provider="email").order_by("id").first()
     if mailer is None:

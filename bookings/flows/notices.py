@@ -1,9 +1,12 @@
-"""News for those who run a calendar: bookings that wait for calendar.live, their end, answers, and double bookings.
+"""News for those who run a calendar: bookings that wait for calendar.live, their end, what attendees do, and double
+bookings.
 
-They go to Slack where there is a Slack connection, else by e-mail to the calendar's owner.
+They go to Slack where there is a Slack connection, else by e-mail to the sales rep who has made the meeting in a CRM,
+or to the calendar's owner.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -36,6 +39,8 @@ class News(StrEnum):
     DONE = "done"
     GIVEN_UP = "given_up"
     ANSWERED = "answered"
+    MOVED = "moved"
+    CANCELLED = "cancelled"
 
 
 SENTENCES = {
@@ -45,6 +50,8 @@ SENTENCES = {
     News.POSTPONED: "is to be changed: calendar.live is away. The change is made once calendar.live is back.",
     News.DONE: "was changed as asked for: calendar.live has it now.",
     News.GIVEN_UP: "was not changed: calendar.live did not take the change.",
+    News.MOVED: "was moved at calendar.live: this is its new time.",
+    News.CANCELLED: "was cancelled at calendar.live.",
 }
 AFTER = {
     BookingRequest.Kind.CREATE: (News.TENTATIVE, News.CONFIRMED, News.RELEASED),
@@ -70,9 +77,26 @@ def tell(request: BookingRequest, meeting: Meeting, news: News) -> None:
 def plan_notice(meeting: Meeting, key: str, parameters: Mapping[str, Any]) -> None:
     channel = find_connection("slack")
     kind, way = (SLACK_NOTICE, channel) if channel else (EMAIL_NOTICE, find_mailer(meeting))
-    if way and (channel or meeting.calendar.owner_email):
+    if way and (channel or find_reader(meeting)):
         subject = f"meeting:{meeting.pk}"
         plan(kind, connection_id=way.pk, subject=subject, key=f"{kind}:{key}", parameters=parameters)
+
+
+def find_reader(meeting: Meeting) -> str:
+    """The address of the sales rep who has made the meeting in a CRM, or else of the calendar's owner."""
+    booking = BookingRequest.objects.filter(pk=meeting.pk).first()
+    return str(booking.body.get("rep", "") if booking else "") or str(meeting.calendar.owner_email)
+
+
+def announce_change(meeting: Meeting, before: Meeting) -> None:
+    """Who booked through Keepsync hears what somebody else has changed: `before` is the meeting as it was."""
+    is_cancelled = meeting.status == Meeting.Status.CANCELLED
+    if before.status == Meeting.Status.CANCELLED:
+        return
+    if is_cancelled:
+        plan_notice(meeting, f"{News.CANCELLED}:{meeting.pk}:{meeting.version}", {"news": News.CANCELLED})
+    elif (meeting.start, meeting.end) != (before.start, before.end):
+        plan_notice(meeting, f"{News.MOVED}:{meeting.pk}:{meeting.version}", {"news": News.MOVED})
 
 
 def announce_answers(meeting: Meeting, attendances: Sequence[Attendance]) -> None:
@@ -106,21 +130,27 @@ def send_to_slack(task: Task) -> Result:
 @carries_out(EMAIL_NOTICE, is_findable=False)
 def send_by_email(task: Task) -> Result:
     meeting = find_meeting(task)
-    if meeting is None or not meeting.calendar.owner_email:
+    if meeting is None or not (reader := find_reader(meeting)):
         return Skipped("The meeting, or its calendar's owner, is not known any more.")
     context = {
-        "meeting": meeting,
-        "start": show_start(meeting),
+        "title": meeting.title,
+        "start": show_instant(meeting.start),
         "sentence": write_sentence(task),
         "address": address_of(meeting),
     }
+    return send_letter(task, reader, context)
+
+
+def send_letter(task: Task, to: str, context: Mapping[str, str]) -> Result:
+    """Of `title`, `start`, `sentence` and the `address` to look it up at."""
+    values = dict(context)
     email.send_message(
         task.account,
         email.Message(
-            to=meeting.calendar.owner_email,
-            subject=clean_line(render_to_string("emails/notice.subject.txt", context)),
-            text=render_to_string("emails/notice.txt", context),
-            html=render_to_string("emails/notice.html", context),
+            to=to,
+            subject=clean_line(render_to_string("emails/notice.subject.txt", values)),
+            text=render_to_string("emails/notice.txt", values),
+            html=render_to_string("emails/notice.html", values),
             message_id=f"<{task.effect_id}@{settings.MAIL_DOMAIN}>",
         ),
     )
@@ -165,11 +195,11 @@ def write_sentence(task: Task) -> str:
 
 def describe(meeting: Meeting) -> str:
     """In Slack's own markup."""
-    return f"“{slack.escape_text(meeting.title or 'A meeting')}” ({show_start(meeting)})"
+    return f"“{slack.escape_text(meeting.title or 'A meeting')}” ({show_instant(meeting.start)})"
 
 
-def show_start(meeting: Meeting) -> str:
-    return f"{meeting.start:%Y-%m-%d %H:%M} UTC"
+def show_instant(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%d %H:%M} UTC"
 
 
 def open_it(meeting: Meeting) -> str:

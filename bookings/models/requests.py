@@ -42,6 +42,11 @@ class BookingRequest(models.Model):
     # What is asked for, and what it was meant to replace; both are emptied some time after the end.
     body = EncryptedJSONField(default=dict)
     base = EncryptedJSONField(default=dict)
+    # The CRM's record that a sales rep has made, changed or deleted; none where a program or an operator asks.
+    crm = models.ForeignKey(Connection, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    record_id = models.CharField(max_length=255, blank=True)
+    # It was deleted over there while it was being booked.
+    is_record_gone = models.BooleanField(default=False)
     # The hold at calendar.live.
     hold_id = models.CharField(max_length=255, blank=True)
     # From here on it may have happened over there, whatever was answered.
@@ -58,6 +63,14 @@ class BookingRequest(models.Model):
 
     class Meta:
         ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            # A record is booked once, whatever races; one that could not be booked may be tried anew.
+            models.UniqueConstraint(
+                fields=["crm", "record_id"],
+                condition=models.Q(kind="create", crm__isnull=False) & ~models.Q(state="failed"),
+                name="booking_request_record_once",
+            )
+        ]
         indexes: ClassVar = [
             models.Index(
                 fields=["lease_expires_at"], condition=models.Q(finished_at=None), name="booking_request_unfinished"
@@ -66,6 +79,11 @@ class BookingRequest(models.Model):
                 fields=["finished_at"],
                 condition=models.Q(finished_at__isnull=False, answer__isnull=False),
                 name="booking_request_answered",
+            ),
+            models.Index(
+                fields=["crm", "record_id", "id"],
+                condition=models.Q(crm__isnull=False),
+                name="booking_request_record",
             ),
         ]
 

@@ -17,7 +17,7 @@ from integrations import http, mappings
 from integrations.calls import use_account
 from integrations.drains import TRY_S
 from integrations.exceptions import RateLimitedError, SetupError
-from integrations.models import Drain, FieldMapping, OwnerMapping
+from integrations.models import Connection, Drain, FieldMapping, OwnerMapping
 from integrations.providers import name_provider
 from integrations.providers.crm import FoundConsent, FoundContact, UnreadContact
 
@@ -76,15 +76,7 @@ class CrmSource(RowSource):
             return Row(number, values, external_id=found.external_id, problem=NOBODY)
         told = Told(
             person,
-            Source(
-                connection_id=self.connection.pk,
-                lead_source=ours.get("lead_source", "")[:SOURCE_LENGTH] or self.provider,
-                default_region=self.connection.default_region,
-                seen_at=found.changed_at,
-                reference=f"{self.connection.provider}/{found.external_id}",
-                met_at=found.created_at,
-                is_modest=True,
-            ),
+            read_source(self.connection, found, ours),
             self.read_details(ours),
             tuple(Answer(read_said(consent)) for consent in found.consents),
         )
@@ -97,6 +89,18 @@ class CrmSource(RowSource):
             lead_status=status if status in Contact.LeadStatus.values else "",
             owner_id=self.owners.get(ours.get("owner", "")),
         )
+
+
+def read_source(connection: Connection, found: FoundContact, ours: Mapping[str, str]) -> Source:
+    return Source(
+        connection_id=connection.pk,
+        lead_source=ours.get("lead_source", "")[:SOURCE_LENGTH] or name_provider(connection.provider),
+        default_region=connection.default_region,
+        seen_at=found.changed_at,
+        reference=f"{connection.provider}/{found.external_id}",
+        met_at=found.created_at,
+        is_modest=True,
+    )
 
 
 def read_person(found: FoundContact, ours: Mapping[str, str]) -> Person:
