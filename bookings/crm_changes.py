@@ -4,10 +4,7 @@ A field was changed over there where it holds something else than what both side
 from ours is on its way there.
 """
 
-from collections.abc import Mapping
 from typing import Any
-
-from django.db.models import Q
 
 from bookings.crm_records import CANCELLED, read_record, read_text
 from bookings.models import BookingRequest, Meeting, MeetingLink
@@ -16,7 +13,7 @@ from integrations import mappings
 from integrations.models import FieldMapping, Pair
 from integrations.providers.crm import MeetingRecord
 
-Kind, State = BookingRequest.Kind, BookingRequest.State
+Kind = BookingRequest.Kind
 TIME = ("start", "end", "timezone")
 COMPARED = ("title", "description", *TIME, "status")
 
@@ -42,12 +39,12 @@ def list_changes(meeting: Meeting, link: MeetingLink, record: MeetingRecord | No
 
 
 def read_agreed(meeting: Meeting, link: MeetingLink) -> dict[str, str]:
-    """What was brought there last, and what was asked for from there and done, or refused, since."""
+    """What was brought there last, and what was asked for from there since, whatever has become of it."""
     at = link.pushed_at or link.created_at
     was = meeting.history.filter(history_date__lte=at).order_by("-history_date", "-history_id").first()
     agreed = describe(was or meeting)
-    asked = BookingRequest.objects.filter(meeting=meeting, crm=link.connection, finished_at__gte=at)
-    for request in asked.filter(Q(state=State.CONFIRMED) | Q(state=State.FAILED)).order_by("finished_at"):
+    asked = BookingRequest.objects.filter(meeting=meeting, crm=link.connection, created_at__gte=at)
+    for request in asked.order_by("created_at"):
         agreed |= {name: read_text(request.body[name]) for name in COMPARED if name in request.body}
         if request.kind == Kind.CANCEL:
             agreed["status"] = CANCELLED
@@ -64,9 +61,3 @@ def describe(meeting: Any) -> dict[str, str]:
         "timezone": meeting.timezone,
         "status": CANCELLED if meeting.status == Meeting.Status.CANCELLED else "",
     }
-
-
-def split_status(changes: Mapping[str, str]) -> tuple[dict[str, str], str | None]:
-    """The fields of a change, and the status, None where it stays."""
-    fields = {name: value for name, value in changes.items() if name != "status"}
-    return fields, changes.get("status")

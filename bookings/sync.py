@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db.models import Prefetch
 from django.utils import timezone
 
-from bookings.models import Attendance, Meeting, MeetingLink
+from bookings.models import Attendance, BookingRequest, Meeting, MeetingLink
 from bookings.timezones import format_instant
 from contacts.models import Contact, ContactLink
 from contacts.sync import on_first_link, plan_contacts
@@ -80,6 +80,8 @@ class Batch:
         self.mapping = mappings.read_mapping(connection, FieldMapping.Record.MEETING)
         links = MeetingLink.objects.filter(connection=connection, meeting__in=self.meetings.values())
         self.links = {link.meeting_id: link for link in links}
+        asked = BookingRequest.objects.filter(crm=connection, finished_at=None, meeting__in=self.meetings.values())
+        self.asked = set(asked.exclude(kind=BookingRequest.Kind.CREATE).values_list("meeting_id", flat=True))
         people = ContactLink.objects.filter(
             connection=connection,
             contact__attendances__meeting__in=self.meetings.values(),
@@ -94,6 +96,8 @@ class Batch:
         link = self.links.get(meeting.pk)
         if link and link.is_gone and meeting.status == Meeting.Status.CANCELLED:
             return Skipped("Its record was deleted over there, and the meeting is cancelled.")
+        if meeting.pk in self.asked:
+            return Skipped("calendar.live is asked for what the record holds: what comes of it is brought there.")
         record = self.describe(meeting, may_exist=task.is_repeat)
         return UNCHANGED if link and is_there(link, list_all(record)) else record
 
