@@ -77,17 +77,17 @@ def show_invitations(request: HttpRequest, meeting: Meeting) -> Panel | None:
 
 @panel_on(Meeting, rank=1)
 def show_requests(request: HttpRequest, meeting: Meeting) -> Panel | None:
-    """What programs and operators have asked calendar.live for through Keepsync."""
+    """What programs, operators and sales reps have asked calendar.live for through Keepsync."""
     rows = [
         [
             asked.get_kind_display(),
-            asked.user or NOTHING,
+            asked.user or asked.crm or NOTHING,
             show_choice(asked, "state", REQUEST_VARIANTS),
             asked.failure or NOTHING,
             show_instant(asked.created_at),
             show_instant(asked.finished_at),
         ]
-        for asked in meeting.requests.select_related("user")[:SHOWN]
+        for asked in meeting.requests.select_related("user", "crm").defer("crm__credentials")[:SHOWN]
     ]
     headers = ["What", "By", "State", "Why not", "Asked", "Finished"]
     return Panel("Asked for through Keepsync", headers=headers, rows=rows) if rows else None
@@ -98,4 +98,6 @@ def show_effects(request: HttpRequest, meeting: Meeting) -> Panel:
     """About the meeting itself, and about each of its invitations."""
     keys = meeting.invitations.values_list("pk", flat=True)
     mine = (f"meeting:{meeting.pk}", f"booking:{meeting.pk}")
-    return list_effects_of([*mine, *(f"invitation:{key}" for key in keys)])
+    crms = meeting.links.exclude(connection__calendar_pairs=None).values_list("external_id", flat=True).distinct()
+    records = [f"record:{key}" for key in crms]
+    return list_effects_of([*mine, *(f"invitation:{key}" for key in keys), *records])

@@ -81,7 +81,7 @@ def carry_out(request: BookingRequest) -> Settled:
 
 def try_at_once(request: BookingRequest) -> Settled:
     """What may have happened there already is found out sooner or later: a refusal of today says nothing about it."""
-    away = (*AWAY, SetupError) if request.asked_at else AWAY
+    away: tuple[type[KeepsyncError], ...] = (*AWAY, SetupError) if request.asked_at else AWAY
     if is_resting(request.connection) or waits_for_booking(request):
         return postpone(request)
     try:

@@ -21,6 +21,7 @@ from integrations.models import Connection, Effect, FieldMapping
 from integrations.models.provenance import caused_by
 from integrations.providers.crm import MeetingRecord
 
+NO_MEETING = Skipped("It stands among the CRM's meetings, and is none.")
 NOT_THERE = Skipped("The record is not there any more.")
 OURS = Skipped("Keepsync has made this record itself.")
 ASKED = Skipped("calendar.live is being asked for an earlier state of it. It is looked at again after that.")
@@ -53,6 +54,8 @@ def take(task: Task, record: MeetingRecord | None, seen: Mapping[str, MeetingLin
 
 
 def take_record(record_id: str, record: MeetingRecord | None, seen: MeetingLink | None, desk: Desk) -> Result:
+    if record and not record.is_meeting:
+        return NO_MEETING
     asked = BookingRequest.objects.filter(crm=desk.crm, record_id=record_id, finished_at=None)
     # One that is postponed, and was never asked for, can still become another one.
     if asked.exclude(kind=BookingRequest.Kind.CREATE, is_postponed=True).exists():

@@ -171,9 +171,9 @@ def test_the_pattern_says_whether_it_is_booked(pattern: str, rep: Rep, live: Cal
     ],
 )
 def test_without_a_time_it_is_not_booked_and_the_rep_is_told_once(
-    values: dict[str, str], reason: str, rep: Rep, live: CalendarLive, mailoutbox: Any
+    values: dict[str, Any], reason: str, rep: Rep, live: CalendarLive, mailoutbox: Any
 ) -> None:
-    key = rep.make(TEN, **values)
+    key = rep.make(TEN, 30, **values)
     rep.settle()
     rep.tell(key)
     rep.settle()
