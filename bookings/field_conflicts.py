@@ -1,18 +1,23 @@
 """Conflicts of fields: both sides have changed one since they last agreed, and a person decides whose value counts."""
 
+from uuid import UUID
+
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Q
 
 from bookings.conflicts import close
+from bookings.crm_records import CANCELLED
 from bookings.flows.crm_booking import Settled
 from bookings.flows.notices import announce_conflict
 from bookings.models import Conflict, Meeting, MeetingLink
 from bookings.ordering import cancel_meeting, change_meeting
-from bookings.record_changes import CANCELLED, write_time
+from bookings.record_changes import write_time
 from bookings.sync import plan_meeting
 from contacts import arbitration
 from integrations.exceptions import StateError
-from integrations.ownership import Dispute, Record, list_names, on_dispute
+from integrations.models import FieldMapping
+from integrations.ownership import Dispute, Record, list_names, on_dispute, on_end_of_dispute
 
 Kind, Status = Conflict.Kind, Conflict.Status
 OVER = "This conflict is settled by now."
@@ -40,6 +45,15 @@ def open_field_conflict(dispute: Dispute) -> None:
     )
     if is_new:
         announce_conflict(conflict)
+
+
+@on_end_of_dispute
+def close_field_conflict(connection_id: int, record: FieldMapping.Record, key: UUID, field: str) -> None:
+    """It is settled, and nobody had to decide."""
+    about = Q(meeting=key) if record == Record.MEETING else Q(contact=key)
+    found = Conflict.objects.filter(about, kind=Kind.FIELD, status=Status.OPEN, connection=connection_id, field=field)
+    for conflict in found:
+        close(conflict, Status.SETTLED)
 
 
 @transaction.atomic

@@ -78,8 +78,9 @@ def change_registrant(event: RegistrantChanged, origin: Origin) -> Outcome:
 @handles(RecordChanged)
 def change_meeting_record(event: RecordChanged, origin: Origin) -> Outcome:
     """A sales rep has made or changed a meeting in a CRM."""
-    if event.record == RecordKind.MEETING:
-        note_change(origin.connection_id, event.external_id)
+    if event.record != RecordKind.MEETING:
+        return Outcome.NOT_MINE
+    note_change(origin.connection_id, event.external_id)
     return Outcome.APPLIED
 
 

@@ -4,40 +4,83 @@ No meeting is written here: what may change is asked of calendar.live, which has
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.utils import timezone
+
+from bookings.crm_records import CANCELLED, DESCRIPTION_LENGTH, TITLE_LENGTH, read_text, read_times
 from bookings.models import Meeting, MeetingLink
 from bookings.sync import read_values
-from bookings.timezones import format_instant, parse_utc
 from integrations import mappings
 from integrations.inbound import Inbound, Pairs
-from integrations.ownership import Record, Rule
+from integrations.models import FieldWrite
+from integrations.ownership import Held, Record, Rule, Side, Verdict, Write, decide, is_exchanged, note_told
 from integrations.providers.crm import MeetingRecord
 
-CANCELLED, ALIVE = "cancelled", "alive"
+ALIVE = "alive"
 
 
 class MeetingChange(Inbound):
-    """`changes` is what is to be asked of calendar.live, in the words of the API; `is_cancelled` beside it.
+    """`asked` is what calendar.live is to be asked for: fields of a change, or the status `cancelled`.
 
-    The link is locked.
+    `refused` is what was told and may not be. A record that was deleted is a meeting that was cancelled. The link is
+    locked.
     """
 
     record = Record.MEETING
 
-    def __init__(self, meeting: Meeting, link: MeetingLink, found: MeetingRecord, *, rules: Mapping[str, Rule]) -> None:
-        super().__init__(link, link.connection, rules=rules, told=found.values, changed_at=found.changed_at)
+    def __init__(
+        self, meeting: Meeting, link: MeetingLink, found: MeetingRecord | None, *, rules: Mapping[str, Rule]
+    ) -> None:
+        changed_at = found.changed_at if found else timezone.now()
+        super().__init__(link, link.connection, rules=rules, told=found.values if found else {}, changed_at=changed_at)
         self.meeting = meeting
         self.found = found
         self.ours = mappings.map_values(self.mapping, read_values(meeting, None))
-        self.changes: dict[str, str] = {}
-        self.is_cancelled = False
+        self.told = {**self.told, **self.read_statuses()} if found else {}
+        self.asked: dict[str, str] = {}
+        self.refused: dict[str, str] = {}
 
     @property
     def key(self) -> UUID:
         return self.meeting.pk
+
+    def read_statuses(self) -> dict[str, Any]:
+        """In our words. A CRM has fewer of them: a meeting that takes place there, and here, has the same status."""
+        names = [theirs for ours, theirs in self.mapping if ours == "status" and theirs in self.told]
+        if self.found and self.found.is_cancelled:
+            return dict.fromkeys(names, CANCELLED)
+        takes_place = self.meeting.status != Meeting.Status.CANCELLED
+        return {name: self.ours[name] if takes_place else ALIVE for name in names}
+
+    @property
+    def is_news(self) -> bool:
+        """Whether anything was told that is neither our own nor so already."""
+        return bool(set(self.verdicts.values()) - {Verdict.ECHO, Verdict.SAME})
+
+    def take_all(self) -> None:
+        super().take_all()
+        if "status" not in self.verdicts and (self.found is None or self.found.is_cancelled):
+            self.verdicts["status"] = self.take_end()
+
+    def take_end(self) -> FieldWrite.Verdict:
+        """A record that is deleted, or says by other means than its mapped fields that it does not take place."""
+        held = Held(CANCELLED if self.meeting.status == Meeting.Status.CANCELLED else ALIVE, self.find_time("status"))
+        decision = decide(self.rules.get("status"), Write(Side.CRM, CANCELLED, self.changed_at), held)
+        if decision.verdict == Verdict.APPLIED:
+            self.asked = {"status": CANCELLED}
+        elif decision.value != CANCELLED:
+            self.is_to_be_put_right = True
+        return decision.verdict
+
+    def take(self, field: str, pairs: Pairs, told: Mapping[str, Any]) -> FieldWrite.Verdict:
+        verdict = self.refuse_revival(told) if self.is_revival(field, pairs, told) else super().take(field, pairs, told)
+        if verdict in (Verdict.BLOCKED, Verdict.STALE):
+            value = self.read(field, pairs, told) or ""
+            self.refused |= write_time(value) if field == "time" and value else {}
+        return verdict
 
     def read(self, field: str, pairs: Pairs, values: Mapping[str, Any]) -> str | None:
         found = mappings.read_values(pairs, values)
@@ -47,15 +90,26 @@ class MeetingChange(Inbound):
             case "status":
                 return CANCELLED if found.get("status") == CANCELLED else ALIVE
             case "title":
-                return found.get("title")
-        return found.get(field) or ""
+                return read_text(found.get("title"))[:TITLE_LENGTH] or None
+        return read_text(found.get(field))[:DESCRIPTION_LENGTH]
+
+    def is_revival(self, field: str, pairs: Pairs, told: Mapping[str, Any]) -> bool:
+        """What is cancelled stays so: those who attended have been told."""
+        if field != "status" or self.meeting.status != Meeting.Status.CANCELLED:
+            return False
+        is_echo = all(is_exchanged(self.link.exchanged, name, value) for name, value in told.items())
+        return not is_echo and self.read(field, pairs, told) == ALIVE
+
+    def refuse_revival(self, told: Mapping[str, Any]) -> FieldWrite.Verdict:
+        self.link.exchanged = note_told(self.link.exchanged, told, self.changed_at)
+        self.is_to_be_put_right = True
+        return Verdict.BLOCKED
 
     def apply(self, field: str, before: str, value: str) -> bool:
-        """What is cancelled stays so: those who attended have been told."""
         if field == "status":
-            self.is_cancelled = value == CANCELLED
-            return self.is_cancelled
-        self.changes |= write_time(value) if field == "time" else {field: value}
+            self.asked |= {"status": value}
+            return True
+        self.asked |= write_time(value) if field == "time" else {field: value}
         return True
 
     def find_time(self, field: str) -> datetime | None:
@@ -66,29 +120,11 @@ class MeetingChange(Inbound):
 
 
 def read_time(found: Mapping[str, str | None]) -> str | None:
-    """`start/end`, of any of the fields that a CRM may keep them in; None for what is no time."""
-    start = read_instant(found.get("start")) or read_instant(f"{found.get('start_date')}T{found.get('start_time')}:00Z")
-    if start is None:
-        return None
-    end = read_instant(found.get("end")) or add_duration(start, found)
-    return None if end is None or end <= start else f"{format_instant(start)}/{format_instant(end)}"
+    """`start/end`; None for what is no time."""
+    times = read_times(found)
+    return f"{times['start']}/{times['end']}" if times.keys() == {"start", "end"} else None
 
 
 def write_time(value: str) -> dict[str, str]:
     start, _, end = value.partition("/")
     return {"start": start, "end": end}
-
-
-def read_instant(text: str | None) -> datetime | None:
-    try:
-        return parse_utc(text) if text else None
-    except ValueError:
-        return None
-
-
-def add_duration(start: datetime, found: Mapping[str, str | None]) -> datetime | None:
-    hours, _, minutes = (found.get("duration") or "").partition(":")
-    if hours.isdecimal() and minutes.isdecimal():
-        return start + timedelta(hours=int(hours), minutes=int(minutes))
-    whole = (found.get("duration_minutes") or "").removesuffix(".0")
-    return start + timedelta(minutes=int(whole)) if whole.isdecimal() else None

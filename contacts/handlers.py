@@ -11,7 +11,7 @@ from integrations.events import Origin, Outcome, RecordChanged, RecordDeleted, R
 def change_contact_record(event: RecordChanged, origin: Origin) -> Outcome:
     """What is told of somebody who was erased is not kept."""
     if event.record != RecordKind.CONTACT:
-        return Outcome.APPLIED
+        return Outcome.NOT_MINE
     forget_news(origin, [event.external_id])
     return take_change(event, origin)
 

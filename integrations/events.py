@@ -174,6 +174,8 @@ class Outcome(StrEnum):
 
     APPLIED = "applied"
     STALE = "stale"
+    # It is another handler's.
+    NOT_MINE = "not mine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,4 +207,4 @@ def handles[E: Event](event_class: type[E]) -> Callable[[Handler[E]], Handler[E]
 def dispatch(events: Sequence[Event], origin: Origin) -> Outcome:
     """Run every handler of every event, in order. STALE only where nothing was applied and something was stale."""
     outcomes = {handler(event, origin) for event in events for handler in _handlers.get(type(event), ())}
-    return Outcome.STALE if outcomes == {Outcome.STALE} else Outcome.APPLIED
+    return Outcome.STALE if outcomes - {Outcome.NOT_MINE} == {Outcome.STALE} else Outcome.APPLIED

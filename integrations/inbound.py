@@ -92,13 +92,17 @@ class Inbound:
             return self.leave(told)
         if decision.verdict == Verdict.CONFLICT:
             self.dispute(field, list(mine), known, value)
-        elif decision.value != value:
+        else:
+            self.end_dispute(field, list(mine))
+        if decision.verdict != Verdict.CONFLICT and decision.value != value:
             self.is_to_be_put_right |= not ownership.was_overwritten(self.link.exchanged, told)
         self.link.exchanged = ownership.note_told(self.link.exchanged, told, self.changed_at)
         return decision.verdict
 
     def has_news(self, mine: Mapping[str, Any]) -> bool:
-        """Whether ours has changed since the CRM last had it."""
+        """Whether ours has changed since the CRM last had it. Nobody knows of what was sent before it was noted."""
+        if not self.link.exchanged:
+            return bool(self.link.pushed_hash)
         known = {name: value for name, value in mine.items() if name in self.link.exchanged}
         return not all(ownership.is_exchanged(self.link.exchanged, name, value) for name, value in known.items())
 
@@ -107,6 +111,12 @@ class Inbound:
         mine = {name: self.ours.get(name) for name in told}
         self.link.exchanged = ownership.note_told(self.link.exchanged, mine, None)
         return Verdict.BLOCKED
+
+    def end_dispute(self, field: str, names: list[str]) -> None:
+        """Both sides agree by now, or the rules decide."""
+        if set(self.link.disputed) & set(names):
+            self.link.disputed = [name for name in self.link.disputed if name not in names]
+            ownership.end_dispute(self.connection.pk, self.record, self.key, field)
 
     def dispute(self, field: str, names: list[str], held: Held, value: str) -> None:
         self.link.disputed = sorted({*self.link.disputed, *names})

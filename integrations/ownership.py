@@ -252,6 +252,11 @@ def note_told(exchanged: Exchanged, values: Mapping[str, Any], changed_at: datet
     return {**exchanged, **told}
 
 
+def note_doubt(exchanged: Exchanged, names: Iterable[str]) -> Exchanged:
+    """Both sides have changed these since they last agreed, and the CRM's word on them has not been weighed yet."""
+    return {**exchanged, **{name: ["", "", exchanged.get(name, ["", "", ""])[2]] for name in names}}
+
+
 def was_overwritten(exchanged: Exchanged, values: Mapping[str, Any]) -> bool:
     """Whether the CRM holds again what we have written over before: something over there insists on it."""
     return any(exchanged.get(name, ["", "", ""])[2] == digest_value(value) for name, value in values.items())
@@ -319,3 +324,19 @@ def on_dispute(notify: Notify) -> Notify:
 def ask(dispute: Dispute) -> None:
     for notify in _disputes:
         notify(dispute)
+
+
+type NotifyEnd = Callable[[int, FieldMapping.Record, UUID, str], None]
+
+_ends: list[NotifyEnd] = []
+
+
+def on_end_of_dispute(notify: NotifyEnd) -> NotifyEnd:
+    """The same where both sides have come to an end by themselves: with the CRM, the record, our id and the field."""
+    _ends.append(notify)
+    return notify
+
+
+def end_dispute(connection_id: int, record: FieldMapping.Record, key: UUID, field: str) -> None:
+    for notify in _ends:
+        notify(connection_id, record, key, field)

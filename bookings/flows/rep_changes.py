@@ -11,18 +11,19 @@ from django.utils import timezone
 
 from bookings.amending import amend
 from bookings.booking_requests import add_of_record
-from bookings.crm_changes import decide_changes, list_changes
 from bookings.exceptions import TakenError
 from bookings.flows.crm_booking import keep_place_now, plan_settling
 from bookings.flows.rep_answers import BLOCKED, refuse_change
 from bookings.inputs import LONGEST
 from bookings.models import BookingRequest, Meeting, MeetingLink
 from bookings.ordering import make_change, withdraw
+from bookings.record_changes import MeetingChange
 from bookings.sync import UPSERT
 from bookings.timezones import parse_utc
 from integrations.effects import Done, Result, Skipped
 from integrations.exceptions import LeaseLostError, TransientError
 from integrations.models import Effect, Pair
+from integrations.ownership import Record, log_writes, read_rules
 from integrations.providers.crm import MeetingRecord
 
 Kind = BookingRequest.Kind
@@ -32,6 +33,7 @@ NOT_THERE = Skipped("The record is not there any more.")
 NOT_PAIRED = Skipped("The CRM is not paired with the meeting's calendar any more.")
 IS_OVER = Skipped("It was deleted over there, and its time is over.")
 PUT_RIGHT = Skipped("What was changed over there may not be: it is put right.")
+LEFT = Skipped("What was changed over there is not taken over: the writes of its fields say why.")
 
 
 def take(link: MeetingLink, record: MeetingRecord | None, seen: MeetingLink | None) -> Result:
@@ -58,21 +60,22 @@ type Taken = tuple[Result, list[BookingRequest]]
 def take_locked(link: MeetingLink, record: MeetingRecord | None, pair: Pair, seen: MeetingLink | None) -> Taken:
     """What came of it, and what calendar.live is to be asked for."""
     meeting = link.meeting
-    if record is not None and link.is_gone:
-        link.is_gone = False
-        link.save(update_fields=["is_gone"])
     if record is None and meeting.end <= timezone.now():
         return IS_OVER, []
-    changed = list_changes(meeting, link, record)
-    if not changed:
-        return SAME, []
-    check_quiet(link, seen)
-    asked = decide_changes(meeting, link, record, pair)
-    if blocked := {name: value for name, value in changed.items() if name not in asked}:
-        refuse_change(link, BLOCKED, blocked)
-    if not asked:
-        return PUT_RIGHT, []
-    return order(link, asked)
+    change = MeetingChange(meeting, link, record, rules=read_rules(pair, Record.MEETING))
+    change.take_all()
+    if change.is_news:
+        check_quiet(link, seen)
+    if record is not None:
+        link.is_gone = False
+    link.save(update_fields=["exchanged", "disputed", "is_gone"])
+    log_writes(link.connection_id, f"meeting:{meeting.pk}", change.verdicts)
+    if change.is_to_be_put_right:
+        is_over = meeting.status == Meeting.Status.CANCELLED
+        refuse_change(link, "cancelled" if is_over else BLOCKED, change.refused)
+    if change.asked:
+        return order(link, change.asked)
+    return (PUT_RIGHT if change.is_to_be_put_right else LEFT if change.is_news else SAME), []
 
 
 def check_quiet(link: MeetingLink, seen: MeetingLink | None) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.test import Client
 
 from bookings.booking_requests import forget_answers
-from bookings.models import BookingRequest, Calendar, Meeting, MeetingLink, Reservation
+from bookings.models import BookingRequest, Calendar, Conflict, Meeting, MeetingLink, Reservation
 from bookings.record_hints import TAKE_IN
 from bookings.sync import UPSERT
 from contacts.models import Contact, ContactLink
@@ -31,6 +32,7 @@ from tests.bookings.flows.conftest import _wait_for_nothing  # noqa: F401
 from tests.bookings.flows.playing import connect, let_time_pass, run_effects
 from tests.bookings.reps import Rep
 from tests.factories import make_connection
+from tests.integrations.admin.support import press
 
 pytestmark = pytest.mark.django_db
 TEN = workday(0, 10)
@@ -474,14 +476,44 @@ def test_a_record_that_is_moved_while_it_is_booked_ends_where_it_was_moved_to(re
     assert (the_event(live)["start"], rep.time(key)) == (iso(TEN + HALF), slot(TEN + HALF))
 
 
-def test_what_was_changed_on_both_sides_meanwhile_is_put_right_and_told(rep: Rep, live: CalendarLive) -> None:
+def test_what_was_changed_on_both_sides_meanwhile_is_a_persons_to_decide(rep: Rep, live: CalendarLive) -> None:
     connect("slack")
     key = book(rep)
     change_there(live, start=TEN + HALF, end=TEN + 2 * HALF)
     rep.move(key, TEN + 4 * HALF)
     rep.settle()
-    assert (the_event(live)["start"], rep.time(key)) == (iso(TEN + HALF), slot(TEN + HALF))
-    assert any("somebody has changed the same" in text for text in live.slack.texts)
+    let_time_pass()
+    rep.settle()
+    conflict = Conflict.objects.get()
+    assert (conflict.kind, conflict.field, conflict.meeting) == ("field", "time", the_meeting_of(key))
+    assert (conflict.ours, conflict.theirs) == ("/".join(slot(TEN + HALF)), "/".join(slot(TEN + 4 * HALF)))
+    assert (the_event(live)["start"], rep.time(key)) == (iso(TEN + HALF), slot(TEN + 4 * HALF))
+    assert any("Changed on both sides" in text for text in live.slack.texts)
+
+
+@pytest.mark.parametrize(("choice", "start"), [("ours", TEN + HALF), ("theirs", TEN + 4 * HALF)])
+def test_one_click_brings_either_time_to_both_sides(
+    choice: str, start: datetime, rep: Rep, live: CalendarLive, admin_client: Client
+) -> None:
+    key = book(rep)
+    change_there(live, start=TEN + HALF, end=TEN + 2 * HALF)
+    rep.move(key, TEN + 4 * HALF)
+    rep.settle()
+    press(admin_client, Conflict.objects.get(), choice)
+    rep.settle()
+    conflict = Conflict.objects.get()
+    assert (conflict.status, conflict.settled_by and conflict.settled_by.username) == ("settled", "admin")
+    assert (the_event(live)["start"], rep.time(key)) == (iso(start), slot(start))
+
+
+def test_a_conflict_is_over_once_the_rep_says_the_same(rep: Rep, live: CalendarLive) -> None:
+    key = book(rep)
+    change_there(live, start=TEN + HALF, end=TEN + 2 * HALF)
+    rep.move(key, TEN + 4 * HALF)
+    rep.settle()
+    rep.move(key, TEN + HALF)
+    rep.settle()
+    assert (Conflict.objects.get().status, MeetingLink.objects.get().disputed) == ("settled", [])
 
 
 def test_a_change_in_a_crm_that_may_not_write_is_put_right_and_told_once(rep: Rep, live: CalendarLive) -> None:

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('bookings', '0008_reconciliation'),
+        ('bookings', '0009_ownership'),
         ('integrations', '0011_change_counts'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
