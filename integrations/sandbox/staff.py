@@ -37,5 +37,8 @@ LEA = Colleague(1, "Lea", "Martin", "lea.martin@acme.example")
 SAM = Colleague(2, "Sam", "Reed", "sam.reed@acme.example")
 COLLEAGUES = (LEA, SAM)
 TOKENS = {colleague.token: Actor(colleague.number) for colleague in COLLEAGUES}
+HINT = "Sales reps make, move and cancel meetings here, or over the API with a token of their own: " + ", ".join(
+    f"{colleague.token} is {colleague.name}'s" for colleague in COLLEAGUES
+)
 # Who presses the buttons that do not say it themselves.
 PERSON = Actor(LEA.number, is_person=True)

@@ -14,7 +14,7 @@ from integrations.sandbox.hubspot.values import read_properties
 from integrations.sandbox.meeting_forms import FormError, make_move, make_new, read_new, read_times
 from integrations.sandbox.panel import Action, Card, Input, Panel, Section, refuse_action
 from integrations.sandbox.people import ADD_PEOPLE, MadeUp, adds_people, make_person
-from integrations.sandbox.staff import PERSON
+from integrations.sandbox.staff import HINT, PERSON
 
 TITLES = {"contacts": "Contacts", "meetings": "Meetings"}
 NEW_PERSON = (Input("firstname", "First name"), Input("lastname", "Last name"), Input("email", "E-mail"))
@@ -85,7 +85,7 @@ def actions_on(record: Record) -> tuple[Action, ...]:
 panel = Panel(
     "hubspot",
     name="HubSpot",
-    intro="A CRM: contacts and meetings, and its webhooks about every change, whoever made it.",
+    intro=f"A CRM: contacts and meetings, and its webhooks about every change, whoever made it. {HINT}.",
     show=show_sections,
 )
 

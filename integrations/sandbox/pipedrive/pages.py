@@ -13,7 +13,7 @@ from integrations.sandbox.people import ADD_PEOPLE, MadeUp, adds_people, make_pe
 from integrations.sandbox.pipedrive.answers import PipedriveError
 from integrations.sandbox.pipedrive.changes import Change, changing
 from integrations.sandbox.pipedrive.records import USER_ID, Record, State, get_store, show_record
-from integrations.sandbox.staff import PERSON
+from integrations.sandbox.staff import HINT, PERSON
 
 NAMES = {"person": "name", "activity": "subject"}
 ADD = Action("Add", "people/add/", (Input("name", "Name"), Input("email", "E-mail")))
@@ -78,7 +78,7 @@ def find_times(record: Record) -> tuple[datetime | None, datetime | None]:
 panel = Panel(
     "pipedrive",
     name="Pipedrive",
-    intro="A CRM with persons and activities, and its webhooks about every change, whoever made it.",
+    intro=f"A CRM with persons and activities, and its webhooks about every change, whoever made it. {HINT}.",
     show=show_sections,
 )
 

@@ -15,7 +15,7 @@ from integrations.sandbox.salesforce.changes import delete as delete_row
 from integrations.sandbox.salesforce.changes import find_account, get_row, insert, update
 from integrations.sandbox.salesforce.changes import merge as merge_rows
 from integrations.sandbox.salesforce.records import Row, State, find_user, format_instant, get_store
-from integrations.sandbox.staff import PERSON
+from integrations.sandbox.staff import HINT, PERSON
 
 NEW_PERSON = (Input("FirstName", "First name"), Input("LastName", "Last name"), Input("Email", "E-mail"))
 ADD = Action("Add", "people/add/", NEW_PERSON)
@@ -73,7 +73,7 @@ def show_field(state: State, name: str) -> Card:
 panel = Panel(
     "salesforce",
     name="Salesforce",
-    intro="A CRM with Contacts, Leads and Events. It sends no webhooks: changes made here are found by polling.",
+    intro=f"A CRM with Contacts, Leads and Events. It sends no webhooks: changes are found by polling. {HINT}.",
     show=show_sections,
 )
 

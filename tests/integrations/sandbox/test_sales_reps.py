@@ -71,6 +71,7 @@ def test_the_page_offers_what_a_rep_does(crm: Played) -> None:
     for words in ("New meeting", "Move: Sales call", "Cancel: Sales call", "Edit contact: Zoë"):
         assert words in page
     assert f">{LEA.name}</option>" in page
+    assert SAM.token in page
     assert ">Zoë</option>" in page
     assert 'type="datetime-local" name="start" value="2026-12-01T10:00"' in page
 
