@@ -56,7 +56,7 @@ def act(crm: Played, meeting_id: str, what: str, **fields: str) -> int:
     return crm.press(f"{RECORDS[crm.prefix]}/{meeting_id}/{what}/", **fields).status_code
 
 
-def told(crm: Played) -> list[dict[str, Any]]:
+def told(crm: Played) -> list[Any]:
     """What the webhooks said, oldest first."""
     return [json.loads(item.body) for item in reversed(get_sender(crm.prefix).deliveries())]
 
