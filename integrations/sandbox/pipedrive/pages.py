@@ -56,7 +56,8 @@ def actions_on(record: Record) -> tuple[Action, ...]:
     if record.entity == "activity":
         move = make_move(f"{path}/move/", *find_times(record))
         return Action("Change", f"{path}/edit/", (title,)), move, Action("Cancel", f"{path}/cancel/"), delete
-    email, phone = (Input(WAYS[ways], ways[:-1].capitalize(), find_primary(record, ways)) for ways in WAYS)
+    email = Input(WAYS["emails"], "E-mail", find_primary(record, "emails"))
+    phone = Input(WAYS["phones"], "Phone", find_primary(record, "phones"))
     merge = Action("Merge the other one into this", f"{path}/merge/", (Input("other", "Other person's id"),))
     return Action("Edit contact", f"{path}/edit/", (title, email, phone)), merge, delete
 
