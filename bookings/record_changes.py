@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from bookings.crm_records import CANCELLED, DESCRIPTION_LENGTH, TITLE_LENGTH, read_text, read_times
 from bookings.models import Meeting, MeetingLink
+from bookings.sync import CANCELLED as TAKES_NO_PLACE
 from bookings.sync import read_values
 from integrations import mappings
 from integrations.inbound import Inbound, Pairs
@@ -62,6 +63,9 @@ class MeetingChange(Inbound):
 
     def take_all(self) -> None:
         super().take_all()
+        if self.found:
+            told = {TAKES_NO_PLACE: self.found.is_cancelled}
+            self.link.exchanged = note_told(self.link.exchanged, told, self.changed_at)
         if "status" not in self.verdicts and (self.found is None or self.found.is_cancelled):
             self.verdicts["status"] = self.take_end()
 

@@ -16,12 +16,14 @@ from integrations import mappings
 from integrations.effects import OPEN, Result, Skipped, Task, carries_out_together, plan
 from integrations.models import Connection, Effect, FieldMapping
 from integrations.models.provenance import caused_by, create_recorded
-from integrations.ownership import is_there, list_unchanged, note_sent
+from integrations.ownership import is_exchanged, is_there, list_unchanged, note_sent
 from integrations.pairs import list_crms, save_prepared
 from integrations.providers.crm import CrmContact, CrmMeeting
 from integrations.pushes import UNCHANGED, Pushed, push
 
 UPSERT = "meeting.upsert"
+# Under which names it is noted what was sent beside the values.
+CONTACTS, CANCELLED = " contacts", " cancelled"
 
 
 def follow(meeting: Meeting) -> None:
@@ -108,14 +110,16 @@ class Batch:
         owner = self.owners.find(contacts[0].owner) if contacts else None
         there = [self.contact_ids[contact.pk] for contact in contacts if contact.pk in self.contact_ids]
         values = mappings.map_values(self.mapping, read_values(meeting, owner))
+        is_cancelled = meeting.status == Meeting.Status.CANCELLED
         return CrmMeeting(
             key=str(meeting.pk),
             values=values,
             unchanged=list_unchanged(link, values),
+            keeps_status=link is not None and is_exchanged(link.exchanged, CANCELLED, is_cancelled),
             external_id=link.external_id if link else "",
             may_exist=may_exist,
             contact_ids=tuple(dict.fromkeys(there)),
-            is_cancelled=meeting.status == Meeting.Status.CANCELLED,
+            is_cancelled=is_cancelled,
         )
 
 
@@ -160,7 +164,7 @@ def list_all(record: CrmMeeting) -> dict[str, Any]:
 
 
 def list_beside(record: CrmMeeting) -> dict[str, Any]:
-    return {" contacts": record.contact_ids, " cancelled": record.is_cancelled}
+    return {CONTACTS: record.contact_ids, CANCELLED: record.is_cancelled}
 
 
 def link_meetings(connection: Connection, pushed: Sequence[Pushed[CrmMeeting]]) -> None:

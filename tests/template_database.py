@@ -38,7 +38,7 @@ def make_template(server: str) -> str:
         found = connection.execute(
             "SELECT datname, datistemplate FROM pg_database WHERE starts_with(datname, %s)", [PREFIX]
         )
-        templates = dict(found.fetchall())
+        templates: dict[str, bool] = dict(found.fetchall())
         if not templates.get(name):
             for old in templates:
                 drop(connection, old)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,7 @@ def the_meeting() -> Meeting:
     return Meeting.objects.get()
 
 
-def tell_change(live: CalendarLive, **fields: object) -> None:
+def tell_change(live: CalendarLive, **fields: Any) -> None:
     change_there(live, **fields)
     live.tell_all()
 

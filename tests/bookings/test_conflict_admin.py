@@ -200,7 +200,7 @@ def test_buffers_are_set_in_the_admin_and_nothing_else(conflict: Conflict, admin
     assert admin_client.post(page_address(calendar), given).status_code == 302
     calendar.refresh_from_db()
     assert (calendar.buffer_before_min, calendar.buffer_after_min, calendar.name) == (5, 10, "EMEA sales")
-    row = conflict.meeting.reservations.get()
+    row = Reservation.objects.get(meeting=conflict.meeting)
     assert (row.start - row.period.lower, row.period.upper - row.end) == (HALF / 6, HALF / 3)
     refused = admin_client.post(page_address(calendar), {"buffer_before_min": 500, "buffer_after_min": 0})
     assert refused.status_code == 200

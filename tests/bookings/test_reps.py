@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from bookings.booking_requests import forget_answers
+from bookings.flows.notices import GRACE_S
 from bookings.models import BookingRequest, Calendar, Conflict, Meeting, MeetingLink, Reservation
 from bookings.record_hints import TAKE_IN
 from bookings.sync import UPSERT
@@ -482,7 +483,7 @@ def test_what_was_changed_on_both_sides_meanwhile_is_a_persons_to_decide(rep: Re
     change_there(live, start=TEN + HALF, end=TEN + 2 * HALF)
     rep.move(key, TEN + 4 * HALF)
     rep.settle()
-    let_time_pass()
+    let_time_pass(seconds=GRACE_S)
     rep.settle()
     conflict = Conflict.objects.get()
     assert (conflict.kind, conflict.field, conflict.meeting) == ("field", "time", the_meeting_of(key))

@@ -59,7 +59,7 @@ def set_rule(field: str, owner: str, mode: str = "overwrite", policy: str = "las
     FieldRule.objects.create(pair=pair, record="contact", field=field, owner=owner, mode=mode, policy=policy)
 
 
-def change(crm: Connection, *, minute: int = 0, **values: Any) -> Outcome:
+def change(crm: Connection, *, minute: Any = 0, **values: Any) -> Outcome:
     """Somebody changes the record's properties over there."""
     record_id = ContactLink.objects.filter(connection=crm).latest("id").external_id
     event = RecordChanged(

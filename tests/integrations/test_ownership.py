@@ -60,7 +60,7 @@ def test_without_a_rule_everybody_may_write(write: Write, held: str) -> None:
 
 
 @given(WRITES, HELDS, st.sampled_from(Policy))
-def test_a_side_that_may_never_write_changes_nothing(write: Write, held: Held, policy: Policy) -> None:
+def test_a_side_that_may_never_write_changes_nothing(write: Write, held: Held, policy: FieldRule.Policy) -> None:
     owner = Side.CRM if write.side == Side.CALENDAR else Side.CALENDAR
 
     assert decide(Rule(owner, Mode.NEVER, policy), write, held).value == held.value

@@ -212,7 +212,10 @@ def answers(port: int) -> bool:
 def prepare(installation: Installation) -> Installation:
     """Tables, an administrator with a token, and a connection to calendar.live."""
     installation.manage("migrate", "--verbosity", "0")
-    user = {"DJANGO_SUPERUSER_PASSWORD": uuid4().hex, "DJANGO_SUPERUSER_EMAIL": "admin@keepsync.example"}
+    user: dict[str, Any] = {
+        "DJANGO_SUPERUSER_PASSWORD": uuid4().hex,
+        "DJANGO_SUPERUSER_EMAIL": "admin@keepsync.example",
+    }
     installation.manage("createsuperuser", "--noinput", "--username", "admin", **user)
     printed = installation.manage("drf_create_token", "admin")
     installation.token = printed.partition("token ")[2].split()[0]
