@@ -7,10 +7,10 @@ from typing import Any
 from django.utils import timezone
 
 from bookings.amending import amend
-from bookings.booking_requests import add, claim, give_back
+from bookings.booking_requests import add, claim, give_back, wait_for_answer
 from bookings.exceptions import RefusedError
 from bookings.flows.booking_changes import describe_body, describe_booking, describe_meeting
-from bookings.flows.crm_booking import WITHDRAWN, Settled, carry_out, give_up
+from bookings.flows.crm_booking import WITHDRAWN, Settled, carry_out, give_up, read_settled
 from bookings.models import BookingRequest, Calendar, Meeting
 from bookings.spans import list_spans
 from bookings.timezones import format_instant, parse_utc
@@ -42,8 +42,28 @@ def change_meeting(meeting: Meeting, asked: Mapping[str, Any], *, calendar: Cale
     if meeting.is_pending and amend(meeting, request.body, calendar):
         meeting.refresh_from_db()
         return Settled(meeting, is_done=False)
+    if left := find_same(request):
+        return go_on(left)
     request.user_id = user_id
     return work(request)
+
+
+def find_same(request: BookingRequest) -> BookingRequest | None:
+    """The same change of the same meeting that is not finished: what it has reserved would be in the way of another."""
+    wished = (request.calendar_id, describe_body(request.body))
+    unfinished = BookingRequest.objects.filter(meeting=request.meeting_id, kind=Kind.CHANGE, finished_at=None)
+    return next((each for each in unfinished if (each.calendar_id, describe_body(each.body)) == wished), None)
+
+
+def go_on(left: BookingRequest) -> Settled:
+    """Wait for who works on a request, and take it up where nobody does. Raises TakenError, RefusedError."""
+    latest = wait_for_answer(left)
+    if latest.finished_at or (claimed := claim(latest.pk)) is None:
+        return read_settled(latest)
+    try:
+        return carry_out(claimed)
+    finally:
+        give_back(claimed)
 
 
 def make_change(meeting: Meeting, asked: Mapping[str, Any], calendar: Calendar) -> BookingRequest | None:

@@ -637,6 +637,19 @@ def test_while_calendar_live_is_away_a_change_waits_and_keeps_both_times(
     assert periods() == [(iso(later), iso(later + HALF))]
 
 
+def test_a_change_that_waits_is_the_same_when_it_is_asked_for_again(
+    post: Post, live: CalendarLive, api: APIClient
+) -> None:
+    address = f"/api/meetings/{booked(post)['id']}/"
+    wished = {"start": iso(TEN + HALF), "end": iso(TEN + 2 * HALF)}
+    live.is_away = True
+    assert [api.patch(address, wished).status_code for _ in range(2)] == [202, 202]
+    live.is_away = False
+    assert api.patch(address, wished).status_code == 200
+    assert BookingRequest.objects.filter(kind="change").count() == 1
+    assert (live.events[0]["start"], periods()) == (wished["start"], [(wished["start"], wished["end"])])
+
+
 def test_a_tentative_meeting_is_changed_here_and_booked_as_it_is_then(
     post: Post, live: CalendarLive, api: APIClient
 ) -> None:

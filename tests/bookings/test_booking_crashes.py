@@ -191,6 +191,21 @@ def test_a_death_around_a_change_or_a_cancellation_finishes_it(
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_move_whose_process_died_goes_on_when_it_is_asked_for_again(
+    moment: str, live: CalendarLive, client: APIClient
+) -> None:
+    meeting = post(client).json()
+    address, wished = f"/api/meetings/{meeting['id']}/", {"start": iso(TEN + HALF), "end": iso(TEN + 2 * HALF)}
+    kill_at_call(live, PATCH, moment)
+    perish(lambda: client.patch(address, wished))
+    let_lease_end()
+    assert client.patch(address, wished).status_code == 200
+    assert [event["start"] for event in live.events] == [wished["start"]]
+    assert [iso(row.start) for row in Reservation.objects.all()] == [wished["start"]]
+
+
 def test_a_death_before_the_slot_is_found_taken_leaves_nothing(live: CalendarLive, client: APIClient) -> None:
     kill_at_call(live, HOLD, "before")
     perish(lambda: post(client))

@@ -17,9 +17,14 @@ CRMS = ("hubspot", "pipedrive")
 BUFFERS = (5, 10)
 SETTINGS = "tests.simulation.settings"
 
+# No reconciliation begins by itself, and repairs what the last one is to find.
 LEAVE_TWO = f"""
+from datetime import timedelta
+from django.utils import timezone
+from django_q.models import Schedule
 from integrations.models import Pair
 Pair.objects.exclude(crm__slug__in={CRMS!r}).delete()
+Schedule.objects.filter(name="reconcile_connections").update(next_run=timezone.now() + timedelta(days=1))
 """
 # A user with a token for each CRM's program, and the calendars with their buffers.
 OPEN = """

@@ -20,7 +20,7 @@ CALLS = {"rate_5xx": 0.02, "rate_lost": 0.02, "rate_429": 0.01, "retry_after_s":
 WEBHOOKS = {"double": 0.2, "reorder": 0.15}
 # Meetings that are changed from both sides all the time.
 HOT = 8
-EDIT_PAUSE_S = 0.02
+EDIT_PAUSE_S = 0.2
 KILLS = ("web", "worker", "both")
 # Who has died is not waited for.
 FORGET_LEASES = """
