@@ -82,13 +82,19 @@ class Installation:
         self.groups.append(group)
         return group
 
-    def start_web(self, *, url: str | None = None, port: int | None = None) -> int:
+    def start_web(self, *, url: str | None = None, port: int | None = None, **variables: str) -> int:
         """gunicorn on a free port, which is returned; the first one is where `post` and `get` go."""
         port = port or free_port()
-        settings = {"HOST": "127.0.0.1", "PORT": str(port), "WEB_WORKERS": "2", "DATABASE_URL": url or self.url}
+        settings = {
+            "HOST": "127.0.0.1",
+            "PORT": str(port),
+            "WEB_WORKERS": "2",
+            "DATABASE_URL": url or self.url,
+            **variables,
+        }
         arguments = ["-m", "gunicorn", "-c", "config/gunicorn.py", "config.wsgi"]
         access_log = ["--access-logfile", str(self.access_log), "--access-logformat", "%(p)s %(m)s %(U)s %(s)s"]
-        group = self.start_group(f"web-{port}", [*arguments, *access_log], self.environment(**settings))
+        group = self.start_group(f"web-{port}", [*arguments, *access_log], self.environment(**settings, **variables))
         self.webs[port] = group
         self.port = self.port or port
         wait_for(lambda: answers(port) or not group.is_running(), what="web answers")

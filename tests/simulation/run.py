@@ -85,10 +85,13 @@ def try_all(arena: Arena, tries: Sequence[Try]) -> int:
     kills = max(FEWEST_KILLS, len(tries) // TRIES_PER_KILL)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         futures = [pool.submit(make_try, arena, one) for one in tries]
-        for number in range(kills):
-            wait_for_share(futures, (number + 1) / (kills + 1))
-            kill(arena, KILLS[number % len(KILLS)])
-        wait(futures)
+        try:
+            for number in range(kills):
+                wait_for_share(futures, (number + 1) / (kills + 1))
+                kill(arena, KILLS[number % len(KILLS)])
+            wait(futures)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
     for future in futures:
         future.result()
     return kills

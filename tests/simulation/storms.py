@@ -50,12 +50,14 @@ def kill(arena: Arena, what: str) -> None:
     installation = arena.installation
     worker = installation.worker
     if what in ("web", "both"):
-        installation.webs[installation.port].kill()
+        for group in installation.webs.values():
+            group.kill()
     if what in ("worker", "both") and worker:
         worker.kill()
     installation.execute(FORGET_LEASES)
     if what in ("web", "both"):
         installation.start_web(port=installation.port)
+        arena.start_intake()
     if what in ("worker", "both"):
         installation.start_worker()
 
