@@ -85,13 +85,7 @@ class Installation:
     def start_web(self, *, url: str | None = None, port: int | None = None, **variables: str) -> int:
         """gunicorn on a free port, which is returned; the first one is where `post` and `get` go."""
         port = port or free_port()
-        settings = {
-            "HOST": "127.0.0.1",
-            "PORT": str(port),
-            "WEB_WORKERS": "2",
-            "DATABASE_URL": url or self.url,
-            **variables,
-        }
+        settings = {"HOST": "127.0.0.1", "PORT": str(port), "WEB_WORKERS": "2", "DATABASE_URL": url or self.url}
         arguments = ["-m", "gunicorn", "-c", "config/gunicorn.py", "config.wsgi"]
         access_log = ["--access-logfile", str(self.access_log), "--access-logformat", "%(p)s %(m)s %(U)s %(s)s"]
         group = self.start_group(f"web-{port}", [*arguments, *access_log], self.environment(**settings, **variables))
