@@ -125,9 +125,9 @@ class Installation:
         for group in self.groups:
             group.stop()
 
-    def manage(self, *arguments: str, timeout_s: float = 180, **variables: str) -> str:
+    def manage(self, *arguments: str, **variables: str) -> str:
         """The standard output of a `manage.py` command, which must succeed."""
-        done = run(["manage.py", *arguments], self.environment(**variables), timeout_s)
+        done = run(["manage.py", *arguments], self.environment(**variables))
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
