@@ -71,7 +71,6 @@ def make_meetings(calendar: Connection, place: Calendar, people: list[Contact], 
         Meeting(
             id=town.meeting_id(number),
             connection=calendar,
-            external_id=booking.id,
             calendar=place,
             **read_fields(booking),
         )
