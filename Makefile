@@ -10,7 +10,7 @@ OIDC := tests/oauth
 NPM := $(shell command -v npm)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast test-contracts lint format types layers migrations deploy-check node-packages bench-intake bench-sync bench-dedupe bench-find-duplicates bench-reconcile simulate lock clean
+.PHONY: help install run test two-way test-fast test-contracts lint format types layers migrations deploy-check node-packages bench-intake bench-sync bench-dedupe bench-find-duplicates bench-reconcile simulate lock clean
 
 help:  ## Show the targets.
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "%-21s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,6 +89,9 @@ bench-reconcile: $(VENV)/dev.stamp  ## Measure the reconciliation of 100,000 eve
 
 simulate: $(VENV)/dev.stamp  ## Book at 20 calendars 10,000 times, 64 at once, while processes die and webhooks get lost.
 	SIMULATE_TRIES=$${SIMULATE_TRIES:-10000} $(PY) -m pytest -q -s tests/simulation
+
+two-way: $(VENV)/dev.stamp  ## Let both sides edit a meeting at random, 5,000 steps in all three patterns.
+	TWO_WAY_STEPS=30 TWO_WAY_RUNS=56 $(PY) -m pytest -q tests/bookings/test_two_way_laws.py
 
 lock: $(VENV)/dev.stamp  ## Compile the lock files from pyproject.toml (needs uv).
 	uv pip compile -q --universal --python-version 3.12 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml -o requirements.lock
