@@ -46,9 +46,11 @@ ASKED_CREDENTIALS = {
     "stripe": ("api_key",),
 }
 ASKED_OPTIONS = {
-    "calendar_live": ("send_emails",),
+    "calendar_live": ("send_emails", "calendar_id"),
     "email": ("from_address",),
-    "salesforce": ("object",),
+    "hubspot": ("calendar_id",),
+    "pipedrive": ("calendar_id",),
+    "salesforce": ("object", "calendar_id"),
     "slack": ("channel",),
     "zoom": ("user_id",),
 }

@@ -62,6 +62,11 @@ class ConnectionForm(forms.ModelForm):
         help_text="Whether attendees get Keepsync's own letters for bookings of this connection.",
     )
 
+    calendar_id = ask_option(
+        "Where a sales rep's meeting is booked whose owner has no calendar: calendar.live's id of one.",
+        label="Calendar",
+    )
+
     class Meta:
         labels: ClassVar = {"base_url": "Base URL"}
 

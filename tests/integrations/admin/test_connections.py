@@ -353,6 +353,13 @@ def test_options_are_changed_and_the_others_stay(admin_client: Client, db: None)
     assert Connection.objects.get().options == {"account_id": "T1"}
 
 
+def test_the_calendar_of_sales_reps_is_named(admin_client: Client, db: None) -> None:
+    crm = make_connection("hubspot", provider="hubspot")
+    nobody = {"owner_mappings-TOTAL_FORMS": "0", "owner_mappings-INITIAL_FORMS": "0"}
+    admin_client.post(page_address(crm), {"calendar_id": "cal_emea_sales", **nobody})
+    assert Connection.objects.get().options == {"calendar_id": "cal_emea_sales"}
+
+
 def test_letters_are_turned_off_and_on_again(calendar_live: Connection, admin_client: Client) -> None:
     admin_client.post(page_address(calendar_live), {"send_emails": "0", "default_region": "FR"})
     assert Connection.objects.get().options == {"send_emails": "0"}
