@@ -3,6 +3,7 @@
 An event carries the id of its booking as its `client_reference`, which is the meeting's id too.
 """
 
+from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
@@ -10,8 +11,11 @@ from django.utils import timezone
 from bookings.models import BookingRequest, Meeting, MeetingLink, Reservation
 from bookings.record_hints import look_again
 from bookings.reservations import take_back
-from bookings.timezones import format_instant
+from bookings.sync import read_values
+from bookings.timezones import format_instant, parse_utc
 from integrations.events import Booking, Origin
+from integrations.mappings import hash_values, map_values, read_mapping
+from integrations.ownership import PARTS, Record, note_told
 
 State = BookingRequest.State
 # Attendee ids of those whom calendar.live does not know yet begin so.
@@ -61,11 +65,32 @@ def link_record(request: BookingRequest, meeting: Meeting) -> None:
     if request.crm_id is None:
         return
     is_gone = BookingRequest.objects.filter(pk=request.pk, is_record_gone=True).exists()
+    told = read_told(request, meeting)
     MeetingLink.objects.get_or_create(
         connection_id=request.crm_id,
         external_id=request.record_id,
-        defaults={"meeting": meeting, "is_gone": is_gone},
+        defaults={
+            "meeting": meeting,
+            "is_gone": is_gone,
+            "exchanged": note_told({}, told, None),
+            "pushed_hash": hash_values(told),
+        },
     )
+
+
+def read_told(request: BookingRequest, meeting: Meeting) -> dict[str, Any]:
+    """What the record held when it was booked, under the CRM's names: what it holds otherwise has changed since."""
+    body = request.body
+    booked = Meeting(
+        title=body["title"],
+        description=body["description"],
+        start=parse_utc(body["start"]),
+        end=parse_utc(body["end"]),
+        calendar=meeting.calendar,
+    )
+    parts = {part for field in ("title", "description", "time") for part in PARTS[Record.MEETING][field]}
+    mapping = [pair for pair in read_mapping(request.crm, Record.MEETING) if pair[0] in parts] if request.crm else []
+    return map_values(mapping, read_values(booked, None))
 
 
 def is_asked_for(meeting: Meeting) -> bool:

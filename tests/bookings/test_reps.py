@@ -92,6 +92,18 @@ def book(rep: Rep, start: datetime = TEN, **values: Any) -> str:
     return key
 
 
+# --- What is sent -----------------------------------------------------------------------------------------------------
+
+
+def test_what_is_written_back_leaves_alone_what_the_rep_has_written(rep: Rep, live: CalendarLive) -> None:
+    key = rep.make(TEN)
+    run_effects("calendar-live", "hubspot", "calendar-live")
+    # Nobody has told of it yet.
+    rep.read(key)["hs_meeting_title"] = "Renewal, better named"
+    rep.settle()
+    assert (rep.read(key)["hs_meeting_title"], the_event(live)["title"]) == ("Renewal, better named",) * 2
+
+
 # --- A new record -----------------------------------------------------------------------------------------------------
 
 
