@@ -58,12 +58,10 @@ def compare(count: int, latency_ms: float) -> bool:
             begun = time.perf_counter()
             call(f"filling.fill_database({count}, 'http://127.0.0.1:{port}')", environ)
             tell(f"{count:,} events are known here after {time.perf_counter() - begun:.0f} s")
-            first = take(environ)
-            second = take(environ, "--since", f"{town.BEGIN:%Y-%m-%d}")
+            show("first run", count, first := take(environ))
+            show("second run", count, second := take(environ, "--since", f"{town.BEGIN:%Y-%m-%d}"))
         finally:
             server.kill()
-    show("first run", count, first)
-    show("second run", count, second)
     waits = sum(town.way_of(number) == town.OTHER_HERE for number in range(count))
     return first["by_kind"] == expected and second["repaired"] == 0 and second["escalated"] == waits
 
