@@ -1,7 +1,7 @@
 """What upserting many people would come to: reads only. A run remembers whom it has seen, as the contacts would."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from django.db.models import Q
@@ -16,12 +16,15 @@ from contacts.upserts import find_obstacle
 
 @dataclass(slots=True)
 class Seen:
-    """By whom of the run a blind index is held: `number` tells one person from another. One for each index."""
+    """By whom of the run a blind index is held: `number` tells one person from another. One for each index.
+
+    `emails` and `phones` are blind indexes, in hexadecimal, of all that the person had.
+    """
 
     number: int
     full_name: str
-    has_email: bool
-    has_phone: bool
+    emails: list[str] = field(default_factory=list)
+    phones: list[str] = field(default_factory=list)
     is_shared: bool = False
     # The CRM's record that told of the person.
     external_id: str = ""
@@ -31,8 +34,13 @@ class Seen:
         return bool(person.external_id and self.external_id) and person.external_id != self.external_id
 
     def contradicts(self, claims: Claims) -> bool:
-        """Whether both have an address, or both a number, which are not the same, as they would have been found by."""
-        return (self.has_email and bool(claims.emails)) or (self.has_phone and bool(claims.phones))
+        """As in finding.py: the person had another value of a kind that is claimed, and none of those claimed."""
+        both = ((self.emails, list_values(claims, Kind.EMAIL)), (self.phones, list_values(claims, Kind.PHONE)))
+        return any(held and claimed and not {*held} & {*claimed} for held, claimed in both)
+
+
+def list_values(claims: Claims, kind: Kind) -> list[str]:
+    return [index_value(kind, claim.value).hex() for claim in claims.of(kind)]
 
 
 type Memory = dict[bytes, Seen]
@@ -151,8 +159,8 @@ def remember(number: int, person: Person, claims: Claims, memory: Memory) -> Non
         seen = Seen(
             number,
             person.full_name,
-            bool(claims.emails),
-            bool(claims.phones),
+            list_values(claims, Kind.EMAIL),
+            list_values(claims, Kind.PHONE),
             external_id=person.external_id,
         )
         memory.setdefault(index, seen)

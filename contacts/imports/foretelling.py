@@ -1,12 +1,15 @@
 """Dry runs: what bringing a page would come to, in the light of the pages before it."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, fields, replace
+from typing import Any
 
 from contacts.foresight import Foretold, Memory, Seen, foresee, list_page_indexes
 from contacts.imports.outcomes import Outcome
 from contacts.imports.rows import Row
 from contacts.models import ImportRun, ImportSeen
+
+SEEN = frozenset(field.name for field in fields(Seen))
 
 
 def foretell(rows: Sequence[Row], run: ImportRun) -> list[Outcome]:
@@ -26,7 +29,7 @@ def foretell_one(row: Row, told: Foretold) -> Outcome:
 
 def recall(run: ImportRun, indexes: Collection[bytes]) -> Memory:
     rows = ImportSeen.objects.filter(run=run, index__in=indexes)
-    return {bytes(row.index): Seen(**row.seen) for row in rows}
+    return {bytes(row.index): read_seen(row.seen) for row in rows}
 
 
 def remember(run: ImportRun, memory: Memory) -> None:
@@ -36,3 +39,8 @@ def remember(run: ImportRun, memory: Memory) -> None:
         unique_fields=["run", "index"],
         update_fields=["seen"],
     )
+
+
+def read_seen(stored: Mapping[str, Any]) -> Seen:
+    """A run that began before an update may have stored something else as well."""
+    return Seen(**{name: stored[name] for name in SEEN if name in stored})

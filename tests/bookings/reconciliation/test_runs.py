@@ -307,7 +307,7 @@ def test_a_page_costs_as_many_queries_whatever_stands_on_it(
         live.tell(f"evt_{number}")
     run_effects()
     run = runs.start(calendar)
-    with django_assert_max_num_queries(49):
+    with django_assert_max_num_queries(50):
         finish(run)
     assert facts(run)["checked"] == 2 * size
 
