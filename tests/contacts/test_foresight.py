@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from django.db import transaction
@@ -122,7 +123,8 @@ KNOWN = [
 
 
 def leave_out(person: Person, names: set[str]) -> Person:
-    return replace(person, **dict.fromkeys(names, ""))
+    changes: dict[str, Any] = dict.fromkeys(names, "")
+    return replace(person, **changes)
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
