@@ -72,7 +72,9 @@ INSTALLED_APPS = [
     "integrations",
     "django_q",
     "contacts",
+    # The last one with models; config/apps.py relies on it.
     "bookings",
+    "config",
 ]
 
 INTAKE_MIDDLEWARE = ["django.middleware.security.SecurityMiddleware"]

@@ -49,8 +49,8 @@ def make_template(server: str) -> str:
 
 
 def digest_migrations() -> str:
-    """Of all that decides what they make: their texts, and the versions of the packages that bring others."""
-    files = [ROOT / "requirements.lock", *sorted(ROOT.glob("*/migrations/*.py"))]
+    """Of all that decides what they make: their texts, the roles, and the packages that bring others."""
+    files = [ROOT / "requirements.lock", ROOT / "config" / "roles.py", *sorted(ROOT.glob("*/migrations/*.py"))]
     return hashlib.sha256(b"\0".join(each.read_bytes() for each in files)).hexdigest()[:16]
 
 

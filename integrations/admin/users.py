@@ -14,6 +14,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from integrations.admin.base import Admin, show_page
 from integrations.admin.formats import show_instant
+from integrations.roles import NAMES
 
 for model in (User, Group, TokenProxy):
     admin.site.unregister(model)
@@ -25,10 +26,27 @@ class UserAdmin(BaseUserAdmin, Admin):
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
 
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        """Who may only look sees no part of the password's hash."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return fieldsets
+        return [(None, {"fields": ("username",)}), *fieldsets[1:]]
+
 
 @admin.register(Group)
 class GroupAdmin(BaseGroupAdmin, Admin):
-    pass
+    """The roles stay as config/roles.py has them: who wants something else makes a group beside them."""
+
+    def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return not is_role(obj) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return not is_role(obj) and super().has_delete_permission(request, obj)
+
+
+def is_role(group: Group | None) -> bool:
+    return group is not None and group.name in NAMES
 
 
 def describe_token(token: Any) -> str:
