@@ -64,6 +64,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             "items": [
                 link("Users", "badge", "auth.user"),
                 link("Groups", "groups", "auth.group"),
+                link("Sign-ins", "login", "integrations.signincount"),
                 link("Erasures", "person_remove", "contacts.erasure"),
                 link("API tokens", "key", "authtoken.tokenproxy"),
                 link("Schedules", "schedule", "django_q.schedule"),

@@ -7,12 +7,19 @@ and booking through the API are for administrators, or for who is given the perm
 from contextlib import suppress
 from typing import Any
 
+from django.apps import apps as global_apps
+
 from integrations.roles import INTEGRATION_ADMIN, OPERATOR, VIEWER, Role
 from integrations.roles import keep_roles as keep
 
 SEEN = ("bookings", "contacts", "integrations", "django_q")
-# Their rows hold nothing but secrets.
-SECRETS = ("integrations.view_authorisation", "integrations.view_token", "integrations.view_webhooksecret")
+# Rows of nothing but secrets, and who signs in from where.
+HIDDEN = (
+    "integrations.view_authorisation",
+    "integrations.view_token",
+    "integrations.view_webhooksecret",
+    "integrations.view_signincount",
+)
 
 OPERATES = (
     "integrations.operate_delivery",
@@ -60,13 +67,13 @@ INTEGRATES = (
 )
 
 ROLES = (
-    Role(VIEWER, SEEN, SECRETS, ()),
-    Role(OPERATOR, SEEN, SECRETS, OPERATES),
-    Role(INTEGRATION_ADMIN, SEEN, SECRETS, (*OPERATES, *INTEGRATES)),
+    Role(VIEWER, SEEN, HIDDEN, ()),
+    Role(OPERATOR, SEEN, HIDDEN, OPERATES),
+    Role(INTEGRATION_ADMIN, SEEN, HIDDEN, (*OPERATES, *INTEGRATES)),
 )
 
 
-def keep_roles(*, apps: Any, using: str, **_: Any) -> None:
+def keep_roles(*, using: str, apps: Any = global_apps, **_: Any) -> None:
     """After every migration, once all permissions exist: those of new models are given at once."""
     with suppress(LookupError):  # The first migrations of an empty database know no groups yet.
         keep(ROLES, apps=apps, using=using)

@@ -43,6 +43,8 @@ if not DEBUG:
 BASE_URL = env.read_url("BASE_URL", f"http://127.0.0.1:{PORT}")
 ALLOWED_HOSTS = env.read_list("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]", "testserver"])
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
+# How many proxies of our own a request goes through: each writes into X-Forwarded-For whom it has seen.
+TRUSTED_PROXIES = env.read_int("TRUSTED_PROXIES", default=0 if DEBUG else 1, minimum=0, maximum=9)
 ALLOW_PRIVATE_PROVIDERS = env.read_bool("ALLOW_PRIVATE_PROVIDERS", default=DEBUG)
 DEFAULT_EXCEPTION_REPORTER = "integrations.privacy.reports.PrivateReporter"
 
@@ -90,6 +92,7 @@ MIDDLEWARE = (
         "django.contrib.auth.middleware.AuthenticationMiddleware",
         "django.contrib.messages.middleware.MessageMiddleware",
         "django.middleware.clickjacking.XFrameOptionsMiddleware",
+        "integrations.middleware.RememberBrowserMiddleware",
         "simple_history.middleware.HistoryRequestMiddleware",
         "integrations.middleware.ShowUnreadableMiddleware",
     ]
@@ -239,6 +242,7 @@ UNFOLD = {
     "SITE_SUBHEADER": "calendar.live and the CRM, in step",
     "SITE_SYMBOL": "sync",
     "SHOW_VIEW_ON_SITE": False,
+    "LOGIN": {"form": "integrations.sign_in_form.SignInForm"},
     "DASHBOARD_CALLBACK": "integrations.admin.alerts.add_to_start_page",
     "SIDEBAR": {"show_search": False, "navigation": "config.admin.navigation"},
 }

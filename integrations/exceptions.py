@@ -24,11 +24,15 @@ KeepsyncError
 │   │   └── StaleVersionError   … because it was changed since
 │   └── LeaseLostError          another process works on the row
 ├── AuthorisationError          a walk to a provider's consent page cannot be finished: it is begun again
+├── SignInClosedError           too many wrong passwords; it opens again by itself
 └── StateError                  an operator's action does not fit the row's state
 """
 
+import math
 from collections.abc import Sequence
 from datetime import datetime
+
+from django.utils import timezone
 
 from integrations.events import Booking
 from integrations.retries import Cause
@@ -176,6 +180,17 @@ class LeaseLostError(PermanentError):
 
 class AuthorisationError(KeepsyncError):
     """The message says why nothing was authorised, and how to begin again."""
+
+
+class SignInClosedError(KeepsyncError):
+    """`is_for_account`: for one account, wherever the tries came from."""
+
+    def __init__(self, opens_at: datetime, *, is_for_account: bool) -> None:
+        minutes = max(1, math.ceil((opens_at - timezone.now()).total_seconds() / 60))
+        soon = "in a minute" if minutes == 1 else f"in {minutes} minutes"
+        text = f"Too many tries. Signing in is open again {soon}, at {opens_at:%H:%M} UTC."
+        hint = " In a browser in which you have signed in before, it is open now." if is_for_account else ""
+        super().__init__(text + hint)
 
 
 class StateError(KeepsyncError):

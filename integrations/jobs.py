@@ -11,7 +11,7 @@ from django.dispatch import receiver
 from django.utils import timezone
 from django_q.signals import post_spawn
 
-from integrations import deliveries, drains, effects, polling, refreshes
+from integrations import deliveries, drains, effects, polling, refreshes, sign_ins
 from integrations.connections import set_status
 from integrations.exceptions import KeepsyncError
 from integrations.holds import start_afresh
@@ -146,6 +146,7 @@ def sweep() -> None:
     for connection_id in drains.find_idle(timezone.now()):
         wake(connection_id)
     payload_erasure.erase_due()
+    sign_ins.forget_old()
     forgotten = deliveries.find_forgotten(timezone.now())
     if forgotten:
         queue_deliveries(forgotten)

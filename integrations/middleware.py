@@ -1,12 +1,49 @@
 """Middleware of the pages; the webhook intake has none of it."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.template.response import SimpleTemplateResponse
+from django.urls import reverse
 
 from integrations.privacy.encryption import show_unreadable
+
+BROWSER_COOKIE = "keepsync_browser"
+BROWSER_KNOWN_FOR = timedelta(days=180)
+
+
+class RememberBrowserMiddleware:
+    """After somebody has signed in, the browser keeps a mark by which it is known the next time.
+
+    The form of signing in leaves the mark on the request.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if mark := getattr(request, "browser_mark", ""):
+            response.set_signed_cookie(
+                BROWSER_COOKIE,
+                mark,
+                salt=BROWSER_COOKIE,
+                max_age=BROWSER_KNOWN_FOR,
+                path=reverse("admin:login"),
+                secure=settings.SESSION_COOKIE_SECURE,
+                httponly=True,
+                samesite="Lax",
+            )
+        return response
+
+
+def read_browser_mark(request: HttpRequest) -> str:
+    """Empty for a browser that is not known."""
+    age = int(BROWSER_KNOWN_FOR.total_seconds())
+    return request.get_signed_cookie(BROWSER_COOKIE, default="", salt=BROWSER_COOKIE, max_age=age) or ""
 
 
 class ShowUnreadableMiddleware:

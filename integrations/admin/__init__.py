@@ -9,6 +9,7 @@ from integrations.admin import (
     mappings,
     pairs,
     queue,
+    sign_ins,
     users,
     write_panels,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "mappings",
     "pairs",
     "queue",
+    "sign_ins",
     "users",
     "write_panels",
 ]

@@ -10,13 +10,14 @@ from integrations.models import Alert, ChangeCount, Connection
 from integrations.operations.alerts import Finding, Seen, Watched, raises_alert
 from integrations.providers import PROVIDERS, name_provider
 from integrations.providers.oauth import OAuth
+from integrations.sign_ins import ATTACKED, Door, find_closed
 from integrations.stoppages import IN_USE, Problem, find_problem, is_failing, is_refreshable, is_usable
 from integrations.webhook_secrets import describe_reminder
 
 Level = Alert.Level
 NEEDS_REAUTHORISATION, REFRESH_FAILING = "needs_reauthorisation", "refresh_failing"
 TOKEN_EXPIRING, MISSING_SCOPES, SECRET_OLD = "token_expiring", "missing_scopes", "secret_old"
-MISSED_WEBHOOKS = "missed_webhooks"
+MISSED_WEBHOOKS, SIGN_INS_REFUSED = "missed_webhooks", "sign_ins_refused"
 # So many failures in a row, or one so shortly before the end.
 FAILURES = 3
 LATE = timedelta(minutes=10)
@@ -114,6 +115,18 @@ def find_missed(seen: Seen) -> Iterator[Finding]:
                 "them. See over there whether its webhooks reach this address, and what they are answered."
             )
             yield Finding(each.connection, f"{title_of(each)}: webhooks are missed", Level.WARNING, text=text)
+
+
+@raises_alert(SIGN_INS_REFUSED)
+def find_refused_sign_ins(seen: Seen) -> Iterator[Finding]:
+    doors = list(find_closed(seen.now, ATTACKED).values_list("door", flat=True))
+    if doors:
+        text = (
+            f"Refused at this moment: {doors.count(Door.ADDRESS):,} addresses, and {doors.count(Door.ACCOUNT):,} "
+            "accounts in browsers that are not known. Known browsers are let in. An administrator sees which under "
+            "Sign-ins."
+        )
+        yield Finding(None, "Somebody tries many passwords", Level.WARNING, text=text)
 
 
 def title_of(each: Watched) -> str:

@@ -239,7 +239,7 @@ def test_the_check_needs_as_many_queries_for_thirty_connections_as_for_two(djang
     for number in range(30):
         connection = make_connection(f"crm-{number}", provider="hubspot", options={"client_id": "c"})
         authorise(connection)
-    with django_assert_max_num_queries(4):
+    with django_assert_max_num_queries(5):
         check_alerts()
 
 

@@ -43,6 +43,7 @@ LISTS = [
     "/admin/bookings/discrepancy/",
     "/admin/auth/user/",
     "/admin/auth/group/",
+    "/admin/integrations/signincount/",
     "/admin/authtoken/tokenproxy/",
     "/admin/django_q/schedule/",
     "/admin/django_q/ormq/",

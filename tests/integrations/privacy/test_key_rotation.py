@@ -18,11 +18,13 @@ from integrations.models import Authorisation, Connection, Delivery, Token, Webh
 from integrations.privacy import key_rotation
 from integrations.privacy.encryption import decrypt, encrypt
 from integrations.privacy.key_rotation import list_tables, rotate
+from integrations.sign_ins import Visit, count_try
 from tests.factories import make_payload, receive
 
 K1, K2, K3 = ({name: os.urandom(32)} for name in ("k1", "k2", "k3"))
 # Digests and blind indexes: made with no key of FIELD_ENCRYPTION_KEYS.
 NOT_ENCRYPTED = {
+    ("integrations_signincount", "key"),
     ("bookings_bookingrequest", "body_digest"),
     ("bookings_bookingrequest", "key_digest"),
     ("contacts_contact", "name_company"),
@@ -84,6 +86,7 @@ def fill(connection: Connection) -> None:
     Authorisation.objects.create(
         connection=connection, state_digest=b"s" * 32, session_digest=b"t" * 32, verifier="verifier"
     )
+    count_try(Visit("admin", "192.0.2.7"))
 
 
 # --- What is rotated --------------------------------------------------------------------------------------------------
