@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView, TemplateView
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.routers import SimpleRouter
 
 from bookings.api import AvailabilityView, MeetingViewSet
@@ -22,7 +22,7 @@ router.register("effects", EffectViewSet, basename="effect")
 api = [
     path("availability/", AvailabilityView.as_view(), name="availability"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     *router.urls,
     path("<path:rest>/", UnknownAddressView.as_view()),
 ]

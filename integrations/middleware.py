@@ -11,6 +11,29 @@ from django.urls import reverse
 
 from integrations.privacy.encryption import show_unreadable
 
+
+class PagePolicyMiddleware:
+    """What Django has no setting for; it stands within Django's middleware of the Content-Security-Policy."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        response.headers.setdefault("Permissions-Policy", settings.PERMISSIONS_POLICY)
+        if leads_to_provider(request):
+            response._csp_config = {**settings.SECURE_CSP, "form-action": None}  # type: ignore[attr-defined]
+        return response
+
+
+def leads_to_provider(request: HttpRequest) -> bool:
+    """Whether the page's form ends at a provider's consent page: `form-action` is held against redirects too."""
+    name = request.resolver_match.view_name if request.resolver_match else ""
+    if name == "admin:login":
+        return request.GET.get("next", "").startswith(reverse("oauth_callback").removesuffix("callback/"))
+    return name == "admin:integrations_connection_authorise"
+
+
 BROWSER_COOKIE = "keepsync_browser"
 BROWSER_KNOWN_FOR = timedelta(days=180)
 
