@@ -153,6 +153,12 @@ Q_CLUSTER = {
     "label": "Background jobs",
 }
 
+# --- Replay plans -----------------------------------------------------------------------------------------------------
+
+# A plan of more rows than this waits for a second person's approval; and how many a plan replays each second.
+REPLAY_APPROVAL_ABOVE = env.read_int("REPLAY_APPROVAL_ABOVE", default=500, minimum=0, maximum=1_000_000)
+REPLAY_PER_SECOND = env.read_int("REPLAY_PER_SECOND", default=20, minimum=1, maximum=500)
+
 # --- Users and the browser --------------------------------------------------------------------------------------------
 
 AUTH_PASSWORD_VALIDATORS = [

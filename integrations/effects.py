@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.db import connection as database
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
@@ -234,6 +234,11 @@ def may_replay(effect: Effect) -> bool:
     return effect.status in REPLAYABLE or (effect.is_state and effect.status in (Status.SUCCEEDED, Status.SUPPRESSED))
 
 
+def replayable(chosen: QuerySet[Effect]) -> QuerySet[Effect]:
+    """Those of which `may_replay` is true."""
+    return chosen.filter(Q(status__in=REPLAYABLE) | Q(is_state=True, status__in=(Status.SUCCEEDED, Status.SUPPRESSED)))
+
+
 def replay(chosen: QuerySet[Effect]) -> list[UUID]:
     """Make effects due again with a new retry schedule; returns the ids of those that were.
 
@@ -250,10 +255,15 @@ def replay(chosen: QuerySet[Effect]) -> list[UUID]:
             if effect.is_state:
                 taken.add(subject_of(effect))
         reopen(Effect.objects.filter(pk__in=ids))
-        covered = Effect.objects.filter(pk__in=[effect.pk for effect in rows], status__in=REPLAYABLE)
-        covered.update(status=Status.SUPPRESSED, close_reason="Another effect brings the same state.")
+        close_covered(Effect.objects.filter(pk__in=[effect.pk for effect in rows]))
         planned_here().update(effect.connection_id for effect in rows)
     return ids
+
+
+def close_covered(effects: QuerySet[Effect]) -> None:
+    """Suppress those of them that wait for a person: another effect brings what they were to bring."""
+    covered = effects.filter(status__in=REPLAYABLE)
+    covered.update(status=Status.SUPPRESSED, close_reason="Another effect brings the same state.")
 
 
 type Subject = tuple[int, str, str]

@@ -1,7 +1,7 @@
 """Background jobs: thin edges around the domain modules. They take ids only."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from uuid import UUID
 
 from django.conf import settings
@@ -15,10 +15,20 @@ from integrations import deliveries, drains, effects, polling, refreshes, sign_i
 from integrations.connections import set_status
 from integrations.exceptions import KeepsyncError
 from integrations.holds import start_afresh
-from integrations.models import Connection, Delivery, Effect, Heartbeat
+from integrations.models import Connection, Delivery, Effect, Heartbeat, ReplayPlan
 from integrations.operations import alert_rules, alerts  # noqa: F401  (the rules register themselves)
 from integrations.privacy import payload_erasure
-from integrations.queue import DRAIN_CONNECTION, POLL_CONNECTION, PROCESS_DELIVERY, REFRESH_TOKEN, enqueue, enqueue_each
+from integrations.queue import (
+    CONTINUE_REPLAY,
+    DRAIN_CONNECTION,
+    POLL_CONNECTION,
+    PROCESS_DELIVERY,
+    REFRESH_TOKEN,
+    enqueue,
+    enqueue_each,
+)
+from integrations.races import run_race
+from integrations.replays import running
 
 logger = logging.getLogger(__name__)
 
@@ -122,6 +132,52 @@ def replay_deliveries(chosen: QuerySet[Delivery]) -> list[UUID]:
     replayed = deliveries.replay(chosen)
     queue_deliveries(replayed)
     return replayed
+
+
+# --- Replay plans -----------------------------------------------------------------------------------------------------
+
+
+def continue_replay(plan_id: str) -> None:
+    run_race(lambda: queue_replay(UUID(plan_id), replay_slice(UUID(plan_id))))
+
+
+def work_on_replay(plan_id: UUID) -> float | None:
+    """One slice, for somebody who waits for it. Returns the seconds until the next one, if any."""
+    delays: list[float | None] = []
+    run_race(lambda: delays.append(replay_slice(plan_id)))
+    return delays[-1]
+
+
+def replay_slice(plan_id: UUID) -> float | None:
+    """The same in the open transaction."""
+    taken = running.take_slice(plan_id)
+    if taken is None:
+        return None
+    if taken.kind.model is Delivery:
+        queue_deliveries(taken.replayed)
+    wake_planned()
+    return taken.delay_s
+
+
+def queue_replay(plan_id: UUID, delay_s: float | None = 0) -> None:
+    if delay_s is not None:
+        enqueue(CONTINUE_REPLAY, str(plan_id), delay_s=delay_s)
+
+
+@transaction.atomic
+def move_replay(plan: ReplayPlan, move: Callable[[ReplayPlan], None]) -> None:
+    """Start, resume or cancel a plan, and queue what follows."""
+    move(plan)
+    queue_replay(plan.pk)
+
+
+def sweep_replays() -> None:
+    """Each minute, by schedule."""
+    for plan_id in running.find_idle(timezone.now()):
+        queue_replay(plan_id)
+
+
+# --- Upkeep -----------------------------------------------------------------------------------------------------------
 
 
 @transaction.atomic

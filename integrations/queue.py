@@ -14,6 +14,7 @@ from uuid_utils.compat import uuid7
 PROCESS_DELIVERY = "integrations.jobs.process_delivery"
 POLL_CONNECTION = "integrations.jobs.poll_connection"
 DRAIN_CONNECTION = "integrations.jobs.drain_connection"
+CONTINUE_REPLAY = "integrations.jobs.continue_replay"
 REFRESH_TOKEN = "integrations.jobs.refresh_token"  # noqa: S105
 # What django-q2's SignedPackage makes for each package anew.
 SIGNER = TimestampSigner(key=Conf.SECRET_KEY, salt=Conf.PREFIX)

@@ -11,6 +11,7 @@ from integrations.models.mappings import FieldMapping, OwnerMapping, Pair
 from integrations.models.ownership import FieldRule, FieldWrite
 from integrations.models.polls import Poll
 from integrations.models.provenance import History, RecordedChange
+from integrations.models.replay_plans import ReplayItem, ReplayPlan, Verdict
 from integrations.models.sign_ins import SignInCount
 from integrations.models.tokens import Authorisation, Token
 
@@ -33,7 +34,10 @@ __all__ = [
     "Poll",
     "RecordedChange",
     "RejectionCount",
+    "ReplayItem",
+    "ReplayPlan",
     "SignInCount",
     "Token",
+    "Verdict",
     "WebhookSecret",
 ]

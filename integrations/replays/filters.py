@@ -1,0 +1,67 @@
+"""One filter for what is listed, counted and run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from integrations.replays.kinds import Kind
+
+DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class RowFilter:
+    """`ids` name rows whatever their status is; otherwise those of `statuses`, dead letters unless it says others."""
+
+    kind: Kind
+    ids: Sequence[str] = ()
+    statuses: Sequence[str] = ()
+    connection: str = ""
+    cause: str = ""
+    fingerprint: str = ""
+    what: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def select(self) -> QuerySet[Any]:
+        found: QuerySet[Any] = self.kind.model.objects.filter(**{name: value for name, value in self.fields() if value})
+        return found.filter(self.named()) if self.ids else found
+
+    def fields(self) -> list[tuple[str, Any]]:
+        """Look-ups with their values; an empty one selects everything."""
+        return [
+            ("status__in", self.statuses or ([] if self.ids else [DEAD])),
+            ("connection__slug", self.connection),
+            ("cause", self.cause),
+            ("fingerprint", self.fingerprint),
+            (self.kind.what, self.what),
+            (f"{self.kind.since}__gte", self.since),
+            (f"{self.kind.since}__lt", self.until),
+        ]
+
+    def named(self) -> Q:
+        """By their id here, or a delivery's at its sender."""
+        here = Q(pk__in=read_uuids(self.ids))
+        return here | Q(delivery_id__in=self.ids) if self.kind.name == "delivery" else here
+
+    def describe(self) -> str:
+        words = [f"{name}: {show(value)}" for name, value in self.fields() if value]
+        return "; ".join([f"{len(self.ids):,} named", *words] if self.ids else words)
+
+
+def show(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, list | tuple) else str(value)
+
+
+def read_uuids(texts: Sequence[str]) -> list[UUID]:
+    found = []
+    for text in texts:
+        try:
+            found.append(UUID(text))
+        except ValueError:
+            continue
+    return found
