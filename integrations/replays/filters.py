@@ -28,19 +28,20 @@ class RowFilter:
     until: datetime | None = None
 
     def select(self) -> QuerySet[Any]:
-        found: QuerySet[Any] = self.kind.model.objects.filter(**{name: value for name, value in self.fields() if value})
+        given = {lookup: value for lookup, _, value in self.list_terms() if value}
+        found: QuerySet[Any] = self.kind.model.objects.filter(**given)
         return found.filter(self.named()) if self.ids else found
 
-    def fields(self) -> list[tuple[str, Any]]:
-        """Look-ups with their values; an empty one selects everything."""
+    def list_terms(self) -> list[tuple[str, str, Any]]:
+        """Look-ups, what they are called, and their values; an empty one selects everything."""
         return [
-            ("status__in", self.statuses or ([] if self.ids else [DEAD])),
-            ("connection__slug", self.connection),
-            ("cause", self.cause),
-            ("fingerprint", self.fingerprint),
-            (self.kind.what, self.what),
-            (f"{self.kind.since}__gte", self.since),
-            (f"{self.kind.since}__lt", self.until),
+            ("status__in", "status", self.statuses or ([] if self.ids else [DEAD])),
+            ("connection__slug", "connection", self.connection),
+            ("cause", "cause", self.cause),
+            ("fingerprint", "fingerprint", self.fingerprint),
+            (self.kind.what, "type", self.what),
+            (f"{self.kind.since}__gte", "since", self.since),
+            (f"{self.kind.since}__lt", "until", self.until),
         ]
 
     def named(self) -> Q:
@@ -49,7 +50,7 @@ class RowFilter:
         return here | Q(delivery_id__in=self.ids) if self.kind.name == "delivery" else here
 
     def describe(self) -> str:
-        words = [f"{name}: {show(value)}" for name, value in self.fields() if value]
+        words = [f"{word} {show(value)}" for _, word, value in self.list_terms() if value]
         return "; ".join([f"{len(self.ids):,} named", *words] if self.ids else words)
 
 

@@ -36,7 +36,7 @@ def make_dead_effects(connection: Connection, count: int, **fields: Any) -> list
 def plan_deliveries(**options: Any) -> ReplayPlan:
     """Of all dead letters."""
     chosen = Delivery.objects.filter(status="dead")
-    return plans.make(DELIVERIES, chosen, words="status: dead", **options)
+    return plans.make(DELIVERIES, chosen, words="status dead", **options)
 
 
 def plan_effects(**options: Any) -> ReplayPlan:
