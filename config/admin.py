@@ -38,6 +38,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                     "link": reverse_lazy("admin:integrations_delivery_dead_letters"),
                     "permission": may_see_dead_letters,
                 },
+                link("Replay plans", "event_repeat", "integrations.replayplan"),
                 link("Reconciliation", "compare_arrows", "bookings.reconciliationrun"),
                 link("Discrepancies", "difference", "bookings.discrepancy"),
                 link("Connections", "cable", "integrations.connection"),

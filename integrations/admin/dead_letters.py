@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString
 from integrations.admin.base import BulkButton, confirm, show_page
 from integrations.admin.formats import address_of_list, link, link_to, show_instant, show_label
 from integrations.admin.panels import Panel
+from integrations.admin.planning import address_of_planning, may_plan
 from integrations.admin.replaying import DELIVERIES, EFFECTS, PROMISE, Replayable, replay_and_log
 from integrations.admin.subjects import show_subject
 from integrations.models import Effect
@@ -60,14 +61,21 @@ class Group:
         address = reverse(f"admin:integrations_{self.kind.name}_replay_dead_letters")
         return f"{address}?{urlencode({'fingerprint': self.fingerprint})}"
 
+    @property
+    def plan_address(self) -> str:
+        return address_of_planning(
+            self.kind.kind, urlencode({"status__exact": DEAD, "fingerprint__exact": self.fingerprint})
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """The groups of one kind, and whether they may be replayed by who looks at them."""
+    """The groups of one kind, and whether they may be replayed, at once or by a plan, by who looks at them."""
 
     title: str
     groups: list[Group]
     may_replay: bool
+    may_plan: bool
 
     @property
     def is_cut(self) -> bool:
@@ -141,7 +149,12 @@ def list_dead_letters(request: HttpRequest) -> HttpResponse:
     if not may_see_dead_letters(request):
         raise PermissionDenied
     sections = [
-        Section(kind.plural.capitalize(), find_groups(kind), request.user.has_perm(kind.may_operate))
+        Section(
+            title=kind.plural.capitalize(),
+            groups=find_groups(kind),
+            may_replay=request.user.has_perm(kind.may_operate),
+            may_plan=may_plan(request, kind.kind),
+        )
         for kind in KINDS
         if request.user.has_perm(kind.may_view)
     ]

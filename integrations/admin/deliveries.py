@@ -10,7 +10,7 @@ from django.urls import path
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 
 from integrations.admin import attempt_panels, delivery_panels  # noqa: F401
-from integrations.admin.base import DetailAdmin, LongListMixin, ReadOnlyMixin
+from integrations.admin.base import LongListMixin, ReadOnlyMixin
 from integrations.admin.dead_letters import list_dead_letters, replay_dead_letters
 from integrations.admin.delivery_buttons import BUTTONS
 from integrations.admin.filters import InstantRangeFilter, SeenFilter
@@ -35,7 +35,7 @@ class EventTypeFilter(SeenFilter):
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(ReadOnlyMixin, LongListMixin, ReplayAdmin, DetailAdmin):
+class DeliveryAdmin(ReadOnlyMixin, LongListMixin, ReplayAdmin):
     list_display = (
         "received",
         "connection",

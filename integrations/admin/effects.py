@@ -10,7 +10,7 @@ from django.urls import path, reverse
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 
 from integrations.admin import attempt_panels  # noqa: F401
-from integrations.admin.base import DetailAdmin, LongListMixin, ReadOnlyMixin
+from integrations.admin.base import LongListMixin, ReadOnlyMixin
 from integrations.admin.dead_letters import replay_dead_letters
 from integrations.admin.effect_buttons import BUTTONS
 from integrations.admin.effect_outlook import describe_next
@@ -28,7 +28,7 @@ class KindFilter(SeenFilter):
 
 
 @admin.register(Effect)
-class EffectAdmin(ReadOnlyMixin, LongListMixin, ReplayAdmin, DetailAdmin):
+class EffectAdmin(ReadOnlyMixin, LongListMixin, ReplayAdmin):
     list_display = (
         "created",
         "connection",

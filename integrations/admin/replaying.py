@@ -1,4 +1,4 @@
-"""Replaying many rows at once, deliveries and effects alike: as a list's action, and in batches that are logged."""
+"""Replaying many rows, deliveries and effects alike: as a list's action, in batches that are logged, and by a plan."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -9,13 +9,19 @@ from uuid import UUID
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import path
 
-from integrations.admin.base import BulkButton, confirm
+from integrations.admin.base import BulkButton, DetailAdmin, confirm
+from integrations.admin.formats import address_of_list
+from integrations.admin.planning import Choice, address_of_planning, describe_filters, may_plan, plan_or_ask
 from integrations.jobs import replay_deliveries, replay_effects
-from integrations.models import Delivery, Effect
+from integrations.models import Delivery, Effect, ReplayPlan
+from integrations.replays.kinds import KINDS, Kind
 
 BATCH = 1000
 PROMISE = "What they did already is not done twice; earlier attempts stay on record."
@@ -23,47 +29,50 @@ PROMISE = "What they did already is not done twice; earlier attempts stay on rec
 
 @dataclass(frozen=True, slots=True)
 class Replayable:
-    """A kind of rows that can be replayed, and how the pages speak of it.
+    """How the pages speak of a kind of rows that can be replayed. `named_by` are the fields of a row's name."""
 
-    `since` and `what` name the fields that say when a row began and what it is about, `named_by` those of its name.
-    """
-
-    model: type[Delivery | Effect]
-    since: str
-    what: str
+    kind: Kind
     named_by: Sequence[str]
     replay: Callable[[QuerySet[Any]], list[UUID]]
     why_left: str
 
     @property
+    def model(self) -> type[Delivery | Effect]:
+        return self.kind.model
+
+    @property
+    def since(self) -> str:
+        return self.kind.since
+
+    @property
+    def what(self) -> str:
+        return self.kind.what
+
+    @property
     def name(self) -> str:
-        return str(self.model._meta.model_name)
+        return self.kind.name.value
 
     @property
     def plural(self) -> str:
-        return str(self.model._meta.verbose_name_plural)
+        return self.kind.plural
 
     @property
     def may_view(self) -> str:
-        return f"integrations.view_{self.name}"
+        return self.kind.may_view
 
     @property
     def may_operate(self) -> str:
-        return f"integrations.operate_{self.name}"
+        return self.kind.may_operate
 
 
 DELIVERIES = Replayable(
-    model=Delivery,
-    since="received_at",
-    what="event_type",
+    kind=KINDS[ReplayPlan.Kind.DELIVERY],
     named_by=("delivery_id",),
     replay=replay_deliveries,
     why_left="their state allows no replay",
 )
 EFFECTS = Replayable(
-    model=Effect,
-    since="created_at",
-    what="kind",
+    kind=KINDS[ReplayPlan.Kind.EFFECT],
     named_by=("kind", "subject"),
     replay=replay_effects,
     why_left="their state allows no replay, or another effect brings the same state",
@@ -81,14 +90,51 @@ def replay_and_log(request: HttpRequest, kind: Replayable, ids: Iterable[UUID]) 
     return done
 
 
-class ReplayAdmin:
-    """For the list of a kind that can be replayed: the selected ones, after a confirmation."""
+class ReplayAdmin(DetailAdmin):
+    """For the list of a kind that can be replayed: the selected ones at once, or all that its filters show by a plan.
+
+    Both after a confirmation.
+    """
 
     replayable: Replayable
-    actions: Sequence[str] = ("replay_selected",)
+    actions: Sequence[str] = ("replay_selected", "plan_selected")
+    list_before_template = "keepsync/plan_replay.html"
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(self.replayable.may_operate)
+
+    def has_plan_permission(self, request: HttpRequest) -> bool:
+        return may_plan(request, self.replayable.kind)
+
+    def get_urls(self) -> list[Any]:
+        view, name = self.admin_site.admin_view(self.plan_listed), f"integrations_{self.replayable.name}_plan_replay"
+        return [path("plan-replay/", view, name=name), *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        address = address_of_planning(self.replayable.kind, request.GET.urlencode())
+        more = {"plan_address": address if self.has_plan_permission(request) else ""}
+        response: HttpResponse = super().changelist_view(request, {**more, **(extra_context or {})})
+        return response
+
+    def plan_listed(self, request: HttpRequest) -> HttpResponse:
+        """Of all that the list shows with the same parameters, on every page of it."""
+        if not (self.has_view_permission(request) and self.has_plan_permission(request)):
+            raise PermissionDenied
+        back = f"{address_of_list(self.model)}?{request.GET.urlencode()}"
+        try:
+            chosen = self.get_changelist_instance(request).queryset
+        except (IncorrectLookupParameters, SuspiciousOperation):
+            messages.error(request, "These filters cannot be read.")
+            return HttpResponseRedirect(address_of_list(self.model))
+        words = describe_filters(self.replayable.kind, request.GET)
+        return plan_or_ask(request, self.replayable.kind, chosen, Choice(words, back))
+
+    @admin.action(description="Plan a replay of the selected %(verbose_name_plural)s", permissions=["plan"])
+    def plan_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse:
+        keys = list(queryset.values_list("pk", flat=True))
+        hidden = [("action", "plan_selected"), *((ACTION_CHECKBOX_NAME, key) for key in keys)]
+        choice = Choice(f"{len(keys):,} selected", request.get_full_path(), hidden)
+        return plan_or_ask(request, self.replayable.kind, self.model.objects.filter(pk__in=keys), choice)
 
     @admin.action(description="Replay the selected %(verbose_name_plural)s", permissions=["operate"])
     def replay_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:

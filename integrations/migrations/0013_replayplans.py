@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
                 ('chosen', models.CharField(blank=True, max_length=500)),
                 ('status', models.CharField(choices=[('draft', 'Waits to be started'), ('running', 'Running'), ('paused', 'Paused'), ('done', 'Done'), ('cancelled', 'Cancelled')], default='draft', max_length=16)),
                 ('per_second', models.PositiveIntegerField(validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(500)])),
-                ('includes_done', models.BooleanField(default=False)),
+                ('includes_done', models.BooleanField(default=False, verbose_name='also what is done already')),
                 ('needs_approval', models.BooleanField(default=False)),
                 ('approved_at', models.DateTimeField(blank=True, null=True)),
                 ('total', models.PositiveIntegerField(default=0)),
@@ -52,7 +52,7 @@ class Migration(migrations.Migration):
             name='ReplayItem',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(choices=[('pending', 'Waits for its turn'), ('running', 'Replayed, without an outcome yet'), ('succeeded', 'Succeeded'), ('dead', 'Dead again'), ('skipped', 'Skipped')], default='pending', max_length=16)),
+                ('state', models.CharField(choices=[('pending', 'Waits for its turn'), ('running', 'Replayed'), ('succeeded', 'Succeeded'), ('dead', 'Dead again'), ('skipped', 'Skipped')], default='pending', max_length=16)),
                 ('reason', models.CharField(blank=True, choices=[('runs', 'Will run'), ('done', 'Done already'), ('covered', 'Another effect brings the same state'), ('open', 'Waits for its turn, or is being worked on'), ('unknown', 'Nobody knows whether it arrived: a person has to say so first'), ('refused', 'The request was refused, and is never worked on'), ('erased', 'The payload was erased, with the data of a person'), ('disabled', 'The connection is disabled'), ('gone', 'It is not kept any more'), ('closed', 'A person has closed it meanwhile'), ('cancelled', 'The plan was cancelled first')], max_length=16)),
                 ('cause', models.CharField(blank=True, choices=[('transient', 'Transient'), ('rate_limited', 'Rate-limited'), ('reauthorise', 'Waits for reauthorisation'), ('configuration', 'Configuration'), ('permanent', 'Never accepted by the other side'), ('payload', 'Cannot be read'), ('unknown_outcome', 'Outcome unknown'), ('conflict', 'Conflict'), ('residency', 'Residency'), ('bug', 'Bug in Keepsync')], max_length=16)),
                 ('delivery', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='replays', to='integrations.delivery')),

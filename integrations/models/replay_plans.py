@@ -51,8 +51,8 @@ class ReplayPlan(models.Model):
     chosen = models.CharField(max_length=ERROR_LENGTH, blank=True)
     status = models.CharField(max_length=16, choices=Status, default=Status.DRAFT)
     per_second = models.PositiveIntegerField(validators=[MinValueValidator(1), MaxValueValidator(PER_SECOND_MAX)])
-    # Also what is done already: each is worked on again, and changes nothing twice.
-    includes_done = models.BooleanField(default=False)
+    # Each of those is worked on again, and changes nothing twice.
+    includes_done = models.BooleanField("also what is done already", default=False)
     needs_approval = models.BooleanField(default=False)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
@@ -107,7 +107,7 @@ class ReplayItem(models.Model):
 
     class State(models.TextChoices):
         PENDING = "pending", "Waits for its turn"
-        RUNNING = "running", "Replayed, without an outcome yet"
+        RUNNING = "running", "Replayed"
         SUCCEEDED = "succeeded", "Succeeded"
         DEAD = "dead", "Dead again"
         SKIPPED = "skipped", "Skipped"

@@ -62,7 +62,8 @@ def judge_items(plan: ReplayPlan, ids: Any) -> QuerySet[Any]:
 
 
 def judge(kind: Kind, rows: QuerySet[Any], question: Question) -> QuerySet[Any]:
-    return rows.annotate(verdict=Case(*kind.rules(question), default=Value(Verdict.RUNS)))
+    judged: QuerySet[Any] = rows.annotate(verdict=Case(*kind.rules(question), default=Value(Verdict.RUNS)))
+    return judged
 
 
 def count_verdicts(judged: QuerySet[Any]) -> Counter[Verdict]:

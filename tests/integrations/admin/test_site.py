@@ -21,6 +21,7 @@ LISTS = [
     "/admin/integrations/delivery/",
     "/admin/integrations/delivery/dead-letters/",
     "/admin/integrations/effect/",
+    "/admin/integrations/replayplan/",
     "/admin/integrations/pair/",
     "/admin/integrations/fieldmapping/",
     "/admin/integrations/fieldrule/",

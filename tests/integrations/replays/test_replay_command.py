@@ -1,6 +1,7 @@
 """`manage.py replay`: at once, and as a plan."""
 
 import json
+import time
 from io import StringIO
 from typing import Any
 
@@ -11,7 +12,6 @@ from django.core.management.base import CommandError
 from django_q.models import OrmQ
 
 from integrations.deliveries import process
-from integrations.management.commands import replay
 from integrations.models import Connection, Delivery, Effect, ReplayPlan
 from integrations.replays import plans
 from tests.integrations.admin.support import make_effect
@@ -27,7 +27,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> None:
             process(delivery.pk)
         ReplayPlan.objects.filter(next_at__isnull=False).update(next_at="2026-01-01T00:00Z")
 
-    monkeypatch.setattr(replay.time, "sleep", sleep)
+    monkeypatch.setattr(time, "sleep", sleep)
 
 
 def run(*arguments: str) -> tuple[str, str, int]:
@@ -174,7 +174,7 @@ def test_a_plan_that_somebody_pauses_or_cancels_ends_the_command_with_status_1(
     calendar_live: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_dead(calendar_live, 2)
-    monkeypatch.setattr(replay.time, "sleep", lambda seconds: plans.pause(ReplayPlan.objects.get()))
+    monkeypatch.setattr(time, "sleep", lambda seconds: plans.pause(ReplayPlan.objects.get()))
     _, problem, status = run("--all-dead", "--plan", "--per-second", "1")
     plan = ReplayPlan.objects.get()
     assert (problem, status) == (f"The plan is paused. To go on: replay --resume {plan.pk}", 1)
@@ -191,7 +191,7 @@ def test_ctrl_c_pauses_the_plan_and_resume_goes_on(calendar_live: Connection, mo
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(replay.time, "sleep", interrupt)
+        patched.setattr(time, "sleep", interrupt)
         assert run("--all-dead", "--plan", "--per-second", "1")[2] == 1
     plan = ReplayPlan.objects.get()
     assert (plan.status, plan.replayed) == ("paused", 1)

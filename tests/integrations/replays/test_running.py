@@ -253,12 +253,16 @@ def test_a_second_process_goes_away_while_the_first_one_works_and_a_pause_takes_
             may_end.wait(10)
         connections.close_all()
 
+    def pause() -> None:
+        plans.pause(plan)
+        connections.close_all()
+
     first = Thread(target=work_slowly)
     first.start()
     assert has_begun.wait(10)
     assert work_on_replay(plan.pk) is None
 
-    pausing = Thread(target=lambda: (plans.pause(plan), connections.close_all()))
+    pausing = Thread(target=pause)
     pausing.start()
     may_end.set()
     first.join(10)
