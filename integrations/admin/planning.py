@@ -72,22 +72,29 @@ def plan_or_ask(request: HttpRequest, kind: Kind, chosen: QuerySet[Any], choice:
     )
     if form.is_valid():
         return make_plan(request, kind, chosen, choice, form.cleaned_data)
-    count = len(chosen.order_by().values_list("pk")[: plans.LARGEST + 1])
-    if not 0 < count <= plans.LARGEST:
-        return refuse(request, choice, f"There are no such {kind.plural}." if not count else describe_limit(kind))
+    if len(chosen.order_by().values_list("pk")[: plans.LARGEST + 1]) > plans.LARGEST:
+        return refuse(request, choice, describe_limit(kind))
+    return ask(request, kind, choice, forecast=foretell(kind, chosen), form=form)
+
+
+def ask(request: HttpRequest, kind: Kind, choice: Choice, *, forecast: Forecast, form: PlanForm) -> HttpResponse:
+    """The forecast says how many there are as well: the same number on the whole page, whatever comes meanwhile."""
+    count, limit = forecast.total, settings.REPLAY_APPROVAL_ABOVE
+    if not count:
+        return refuse(request, choice, f"There are no such {kind.plural}.")
     text = (
         f"The plan holds the {count:,} {kind.plural} that are chosen now ({choice.words}): what comes later is not in "
         "it. Nothing is replayed before it is started on its page, where it says what it will do."
     )
-    if count > settings.REPLAY_APPROVAL_ABOVE:
-        text += f" It has more than {settings.REPLAY_APPROVAL_ABOVE:,} rows, so a second person has to approve it."
+    if count > limit:
+        text += f" It has more than {limit:,} rows, so a second person has to approve it."
     return confirm(
         request,
         button=BulkButton(f"Plan a replay of {count:,}"),
         text=text,
         back=choice.back,
         form=form,
-        panels=[show_forecast(foretell(kind, chosen))],
+        panels=[show_forecast(forecast)],
         hidden=[("confirmed", "yes"), *choice.hidden],
     )
 
