@@ -16,7 +16,7 @@ from tests.integrations.admin.support import get_page, list_address, make_effect
 
 ADDRESS = "/admin/integrations/effect/"
 LIST_QUERIES = 6
-PAGE_QUERIES = 6
+PAGE_QUERIES = 7
 UNKNOWN = {"status": "waiting", "cause": "unknown_outcome"}
 
 
