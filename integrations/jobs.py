@@ -16,7 +16,7 @@ from integrations.connections import set_status
 from integrations.exceptions import KeepsyncError
 from integrations.holds import start_afresh
 from integrations.models import Connection, Delivery, Effect, Heartbeat, ReplayPlan
-from integrations.operations import alert_rules, alerts  # noqa: F401  (the rules register themselves)
+from integrations.operations import alert_rules, alerts, counting  # noqa: F401  (the rules register themselves)
 from integrations.privacy import payload_erasure
 from integrations.queue import (
     CONTINUE_REPLAY,
@@ -89,6 +89,11 @@ def check_alerts() -> None:
     """Each minute, by schedule."""
     alerts.check()
     wake_planned()
+
+
+def count_hours() -> None:
+    """Each minute, by schedule: what the dashboard shows."""
+    counting.count_hours(timezone.now())
 
 
 @transaction.atomic

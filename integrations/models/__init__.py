@@ -7,6 +7,7 @@ from integrations.models.connections import Connection, WebhookSecret
 from integrations.models.deliveries import Delivery, RejectionCount
 from integrations.models.effects import Drain, Effect
 from integrations.models.heartbeats import Heartbeat
+from integrations.models.hourly_counts import CountedHour, HourlyCount
 from integrations.models.mappings import FieldMapping, OwnerMapping, Pair
 from integrations.models.ownership import FieldRule, FieldWrite
 from integrations.models.polls import Poll
@@ -21,6 +22,7 @@ __all__ = [
     "Authorisation",
     "ChangeCount",
     "Connection",
+    "CountedHour",
     "Delivery",
     "Drain",
     "Effect",
@@ -29,6 +31,7 @@ __all__ = [
     "FieldWrite",
     "Heartbeat",
     "History",
+    "HourlyCount",
     "OwnerMapping",
     "Pair",
     "Poll",

@@ -82,6 +82,7 @@ class Delivery(models.Model):
             models.Index(fields=["status", "id"], condition=~Q(status="processed"), name="delivery_unprocessed"),
             models.Index(fields=["subject", "id"], condition=~Q(subject=""), name="delivery_subject"),
             models.Index(fields=["fingerprint", "id"], condition=Q(status="dead"), name="delivery_dead"),
+            models.Index(fields=["cause"], condition=Q(status="dead"), name="delivery_dead_cause"),
             models.Index(fields=["id"], condition=Q(erasing_since__isnull=False), name="delivery_erasing"),
             # What no subject leads to.
             models.Index(fields=["id"], condition=Q(subject="") | Q(event_type="batch"), name="delivery_unnamed"),
