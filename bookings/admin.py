@@ -17,6 +17,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 from bookings import (  # noqa: F401
     clock_change_page,
     conflict_admin,
+    dashboard,
     flow_panels,
     payment_admin,
     reconciliation_admin,

@@ -273,6 +273,6 @@ UNFOLD = {
     "SITE_SYMBOL": "sync",
     "SHOW_VIEW_ON_SITE": False,
     "LOGIN": {"form": "integrations.sign_in_form.SignInForm"},
-    "DASHBOARD_CALLBACK": "integrations.admin.alerts.add_to_start_page",
+    "DASHBOARD_CALLBACK": "integrations.admin.dashboard.add_to_start_page",
     "SIDEBAR": {"show_search": False, "navigation": "config.admin.navigation"},
 }

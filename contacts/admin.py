@@ -20,7 +20,7 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
-from contacts import detection_admin, import_admin, lead_admin, merge_admin, review_admin  # noqa: F401
+from contacts import dashboard, detection_admin, import_admin, lead_admin, merge_admin, review_admin  # noqa: F401
 from contacts.aliases import find_living
 from contacts.consent_admin import RECORD_CONSENT
 from contacts.detection.changes import COMPARED, note_changes

@@ -3,6 +3,7 @@
 from integrations.admin import (
     alerts,
     connections,
+    dashboard,
     deliveries,
     effects,
     field_rules,
@@ -19,6 +20,7 @@ from integrations.admin import (
 __all__ = [
     "alerts",
     "connections",
+    "dashboard",
     "deliveries",
     "effects",
     "field_rules",

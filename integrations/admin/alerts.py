@@ -56,7 +56,7 @@ def make_bar(alert: Alert) -> Bar:
     return Bar(alert.level, alert.title, [], target)
 
 
-def add_to_start_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+def make_start_bars(request: HttpRequest) -> list[Bar]:
     """The worst first; where there are too many, the list has the others."""
     order = [Level.CRITICAL, Level.WARNING, Level.INFO]
     found = sorted(list_open(), key=lambda one: order.index(Level(one.level))) if request.user.has_perm(VIEW) else []
@@ -64,7 +64,7 @@ def add_to_start_page(request: HttpRequest, context: dict[str, Any]) -> dict[str
     if more := len(found) - len(bars):
         target = link(address_of_list(Alert, state="open"), "See all")
         bars.append(Bar(Level.INFO, f"{more:,} more alert{'' if more == 1 else 's'}", [], target))
-    return {**context, "bars": bars}
+    return bars
 
 
 def make_connection_bars(request: HttpRequest, connection: Connection) -> list[Bar]:

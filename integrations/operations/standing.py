@@ -48,7 +48,7 @@ def count_open(model: type[Delivery | Effect]) -> int:
 def look_at_deliveries(now: datetime) -> Standing:
     is_late = Q(status=Delivery.Status.RECEIVED, pk__lt=first_id_at(now - LATE))
     found = Delivery.objects.filter(status__in=OPEN[Delivery]).order_by().values_list("status")
-    rows = list(found.annotate(count=Count("*"), late=Count("*", filter=is_late)))
+    rows = list(found.annotate(count=Count("*"), late=Count("pk", filter=is_late)))
     by_status = {status: count for status, count, _ in rows}
     return Standing(by_status, count_dead(Delivery), late=sum(late for _, _, late in rows))
 

@@ -1,0 +1,70 @@
+"""Health in one line: that all is well, or what is wrong and what to press."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+from integrations.admin.alerts import Bar, Level, make_start_bars
+from integrations.admin.dead_letters import UNKNOWN
+from integrations.admin.formats import address_of_list, link, relate
+from integrations.models import Delivery, Effect, Heartbeat
+from integrations.operations.standing import LATE, Standing
+
+# The schedule beats each minute.
+SILENT = timedelta(minutes=3)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """`bars`: what is wrong, the worst first, and reminders after it."""
+
+    text: str
+    tone: str
+    bars: Sequence[Bar]
+
+
+def examine(request: HttpRequest, now: datetime, *, deliveries: Standing | None, effects: Standing | None) -> Health:
+    """Of what one may see: None where that is not so."""
+    bars = [*find_faults(now, deliveries=deliveries, effects=effects), *make_start_bars(request)]
+    bars.sort(key=lambda bar: [Level.CRITICAL, Level.WARNING, Level.INFO].index(Level(bar.level)))
+    wrong = sum(bar.level != Level.INFO for bar in bars)
+    if not wrong:
+        return Health("All is well.", "good", bars)
+    tone = "bad" if bars[0].level == Level.CRITICAL else "warn"
+    text = "One thing needs you:" if wrong == 1 else f"{wrong} things need you:"
+    return Health(f"{text} {bars[0].title}{'' if wrong == 1 else ', and more below'}.", tone, bars)
+
+
+def find_faults(now: datetime, *, deliveries: Standing | None, effects: Standing | None) -> Iterator[Bar]:
+    if silence := describe_silence(now):
+        yield Bar(Level.CRITICAL, silence, ["Nothing is worked on without it: see whether manage.py qcluster runs."])
+    if deliveries and deliveries.late:
+        minutes = LATE // timedelta(minutes=1)
+        target = link(address_of_list(Delivery, status__exact="received"), "Look at them")
+        title = f"{tell(deliveries.late, 'delivery', 'deliveries')} for more than {minutes} minutes"
+        lines = ["No worker runs, too few do, or their connection is paused."]
+        yield Bar(Level.WARNING, f"{title} to be worked on", lines, target)
+    dead = sum(standing.dead_count for standing in (deliveries, effects) if standing)
+    if dead:
+        target = link(reverse("admin:integrations_delivery_dead_letters"), "Mend the cause, then replay")
+        title = f"{dead:,} dead letter{'' if dead == 1 else 's'}"
+        yield Bar(Level.WARNING, title, [], target)
+    if effects and effects.unknown:
+        filters = {f"{field}__exact": value for field, value in UNKNOWN.items()}
+        target = link(address_of_list(Effect, **filters), "Say whether they arrived")
+        yield Bar(Level.WARNING, f"{tell(effects.unknown, 'effect', 'effects')} for your word", [], target)
+
+
+def tell(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many} wait{'s' if count == 1 else ''}"
+
+
+def describe_silence(now: datetime) -> str:
+    """Empty where a worker lives."""
+    beat = Heartbeat.objects.order_by("-beat_at").first()
+    if beat is None:
+        return "No worker has run yet"
+    return f"The worker's last sign of life was {relate(beat.beat_at)}" if now - beat.beat_at > SILENT else ""
