@@ -1,6 +1,7 @@
 """Charts as columns of parts, drawn as SVG without a script. Pure: what goes in is numbers, words and addresses."""
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 # The drawing's own units: it is stretched to the width that there is.
@@ -33,18 +34,12 @@ class Stack:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    tone: str
-    y: float
-    height: float
-
-
-@dataclass(frozen=True, slots=True)
 class Column:
-    x: int
+    """What one can point at and follow; the parts of all columns of one tone are a single path."""
+
+    x: str
     title: str
     address: str
-    parts: Sequence[Part]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +52,22 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
+    """Its numbers are texts already: thousands of them on one page are not to be localised one by one."""
+
     title: str
     summary: str
     keys: Sequence[Key]
     columns: Sequence[Column]
-    width: int
+    # Tone → an SVG path.
+    paths: Mapping[str, str]
+    width: str
     top: str
     first: str
     last: str
-    mark_y: float | None = None
+    mark_y: str = ""
     mark: str = ""
-    height: int = HEIGHT
-    hit_width: int = WIDTH
-    column_width: int = WIDTH - GAP
-
-    @property
-    def is_empty(self) -> bool:
-        return not any(column.parts for column in self.columns)
+    height: str = str(HEIGHT)
+    hit_width: str = str(WIDTH)
 
 
 def draw(
@@ -92,25 +86,31 @@ def draw(
         title=title,
         summary=summary,
         keys=keys,
-        columns=[make_column(number, stack, keys, top) for number, stack in enumerate(stacks)],
-        width=WIDTH * len(stacks),
+        columns=[
+            Column(str(number * WIDTH), f"{stack.title}: {stack.told or tell(keys, stack)}", stack.address)
+            for number, stack in enumerate(stacks)
+        ],
+        paths=draw_paths(stacks, keys, top),
+        width=str(WIDTH * len(stacks)),
         top=show(top),
         first=stacks[0].title if stacks else "",
         last="now",
-        mark_y=round(HEIGHT - HEIGHT * mark.value / top, 1) if mark else None,
+        mark_y=f"{HEIGHT - HEIGHT * mark.value / top:.1f}" if mark else "",
         mark=mark.label if mark else "",
     )
 
 
-def make_column(number: int, stack: Stack, keys: Sequence[Key], top: float) -> Column:
-    parts: list[Part] = []
-    y = float(HEIGHT)
-    for key, value in zip(keys, stack.values, strict=True):
-        if value > 0:
-            height = round(max(LEAST, HEIGHT * value / top), 1)
-            y = round(max(0.0, y - height), 1)
-            parts.append(Part(key.tone, y, height))
-    return Column(number * WIDTH, f"{stack.title}: {stack.told or tell(keys, stack)}", stack.address, parts)
+def draw_paths(stacks: Sequence[Stack], keys: Sequence[Key], top: float) -> dict[str, str]:
+    """By tone; without those of which there is nothing."""
+    rectangles: dict[str, list[str]] = defaultdict(list)
+    for number, stack in enumerate(stacks):
+        y = float(HEIGHT)
+        for key, value in zip(keys, stack.values, strict=True):
+            if value > 0:
+                height = min(y, max(LEAST, HEIGHT * value / top))
+                y -= height
+                rectangles[key.tone].append(f"M{number * WIDTH} {y:.1f}h{WIDTH - GAP}v{height:.1f}h{GAP - WIDTH}z")
+    return {tone: "".join(drawn) for tone, drawn in rectangles.items()}
 
 
 def tell(keys: Sequence[Key], stack: Stack) -> str:

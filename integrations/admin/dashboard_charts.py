@@ -4,6 +4,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
+from urllib.parse import urlencode
 
 from integrations.admin.charts import Chart, Key, Mark, Stack, draw
 from integrations.admin.formats import NOTHING, address_of_list, link
@@ -72,7 +74,13 @@ class View:
             f"{kind.since}_to_0": f"{last:%Y-%m-%d}",
             f"{kind.since}_to_1": f"{last:%H:%M:%S}.999999",
         }
-        return address_of_list(kind.model, **filters, **bounds)
+        return f"{find_list(kind.model)}?{urlencode({**filters, **bounds})}"
+
+
+@cache
+def find_list(model: type[Delivery | Effect]) -> str:
+    """Looked up once: a page has hundreds of links to it."""
+    return address_of_list(model)
 
 
 KINDS: Mapping[What, Replayable] = {What.DELIVERY: DELIVERIES, What.EFFECT: EFFECTS}
