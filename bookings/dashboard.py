@@ -19,7 +19,7 @@ VIEW_RUNS = "bookings.view_reconciliationrun"
 def list_undecided(request: HttpRequest) -> Iterator[Figure]:
     for label, model, status in (
         ("Open conflicts", Conflict, Conflict.Status.OPEN),
-        ("Discrepancies to settle", Discrepancy, Discrepancy.Status.OPEN),
+        ("Discrepancies", Discrepancy, Discrepancy.Status.OPEN),
     ):
         if request.user.has_perm(f"bookings.view_{model._meta.model_name}"):
             rows = model._default_manager.filter(status=status)

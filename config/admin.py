@@ -14,6 +14,13 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         {
             "title": "Bookings",
             "items": [
+                {
+                    "title": "Dashboard",
+                    "icon": "monitoring",
+                    "link": reverse_lazy("admin:index"),
+                    "permission": lambda request: True,
+                    "active": is_on_dashboard,
+                },
                 link("Meetings", "event", "bookings.meeting"),
                 link("Conflicts", "event_busy", "bookings.conflict"),
                 link("Calendars", "calendar_month", "bookings.calendar"),
@@ -88,6 +95,11 @@ def link(title: str, icon: str, model: str) -> dict[str, Any]:
 def may_view(model: str) -> Any:
     app, _, name = model.partition(".")
     return lambda request: request.user.has_perm(f"{app}.view_{name}")
+
+
+def is_on_dashboard(request: HttpRequest) -> bool:
+    """All addresses of the admin begin with its own."""
+    return request.path == reverse("admin:index")
 
 
 def is_on_deliveries(request: HttpRequest) -> bool:

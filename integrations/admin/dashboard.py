@@ -93,7 +93,7 @@ def show_count(count: int) -> str:
 
 def add_to_start_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     period = PERIODS.get(request.GET.get("period", ""), PERIODS[DEFAULT_PERIOD])
-    return {**context, "dashboard": make_dashboard(request, period)}
+    return {**context, "title": "Dashboard", "dashboard": make_dashboard(request, period)}
 
 
 def make_dashboard(request: HttpRequest, period: Period) -> dict[str, Any]:

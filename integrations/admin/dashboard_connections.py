@@ -1,10 +1,11 @@
 """The dashboard's table of connections: how each stands, its rate budget, and when its token and secret are due."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import Max, Q
 from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
 
 from integrations.admin.connections import STATUS_VARIANTS
 from integrations.admin.formats import NOTHING, address_of, link, link_to, show_choice, show_instant, show_label
@@ -64,6 +65,5 @@ def show_secret(connection: Connection, now: datetime) -> SafeString | str:
     made_at = getattr(connection, "secret_made_at", None)
     if made_at is None or not sends_webhooks(connection):
         return NOTHING
-    days = (now - made_at).days
-    text = f"{days} day{'' if days == 1 else 's'} old{', rotate it' if now - made_at >= ROTATE_AFTER else ''}"
-    return link(address_of(connection, PAGE), text)
+    age = timesince(made_at, now, depth=1) if now - made_at >= timedelta(days=1) else "less than a day"
+    return link(address_of(connection, PAGE), f"{age} old{', rotate it' if now - made_at >= ROTATE_AFTER else ''}")

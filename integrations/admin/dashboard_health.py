@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.safestring import SafeString
 
 from integrations.admin.alerts import Bar, Level, make_start_bars
 from integrations.admin.dead_letters import UNKNOWN
@@ -19,11 +20,13 @@ SILENT = timedelta(minutes=3)
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`bars`: what is wrong, the worst first, and reminders after it."""
+    """The worst is told in the line itself; `bars` are the others, and reminders after them."""
 
     text: str
     tone: str
     bars: Sequence[Bar]
+    lines: Sequence[str] = ()
+    link: SafeString | str = ""
 
 
 def examine(request: HttpRequest, now: datetime, *, deliveries: Standing | None, effects: Standing | None) -> Health:
@@ -33,9 +36,10 @@ def examine(request: HttpRequest, now: datetime, *, deliveries: Standing | None,
     wrong = sum(bar.level != Level.INFO for bar in bars)
     if not wrong:
         return Health("All is well.", "good", bars)
-    tone = "bad" if bars[0].level == Level.CRITICAL else "warn"
-    text = "One thing needs you:" if wrong == 1 else f"{wrong} things need you:"
-    return Health(f"{text} {bars[0].title}{'' if wrong == 1 else ', and more below'}.", tone, bars)
+    worst, *others = bars
+    tone = "bad" if worst.level == Level.CRITICAL else "warn"
+    count = "One thing needs you" if wrong == 1 else f"{wrong} things need you, the worst first"
+    return Health(f"{count}: {worst.title}.", tone, others, worst.lines, worst.link)
 
 
 def find_faults(now: datetime, *, deliveries: Standing | None, effects: Standing | None) -> Iterator[Bar]:

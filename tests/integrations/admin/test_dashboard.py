@@ -84,7 +84,7 @@ def test_what_is_wrong_is_told_with_what_to_press_the_worst_first(busy: Connecti
     page = get_page(admin_client, START)
     text = read_text(page)
 
-    assert "3 things need you: hubspot is refused, and more below." in text
+    assert "3 things need you, the worst first: hubspot is refused. Open the connection" in text
     assert "2 dead letters Mend the cause, then replay" in text
     assert "1 effect waits for your word Say whether they arrived" in text
     assert page_address(busy) in list_addresses(page)
@@ -129,7 +129,7 @@ def test_every_figure_leads_to_the_rows_that_it_counts(busy: Connection, admin_c
         "Dead effects": "1",
         "Pairs to review": "0",
         "Open conflicts": "0",
-        "Discrepancies to settle": "0",
+        "Discrepancies": "0",
     }
     for _, address in figures.values():
         get_page(admin_client, address)

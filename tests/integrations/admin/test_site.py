@@ -73,7 +73,7 @@ def test_the_navigation_leads_to_every_list(rf: Any, admin_user: User) -> None:
     request = rf.get("/admin/")
     request.user = admin_user
 
-    assert sorted(links(request)) == sorted(LISTS)
+    assert sorted(links(request)) == sorted(["/admin/", *LISTS])
 
 
 def test_the_navigation_shows_what_one_may_see(rf: Any, db: None) -> None:
@@ -81,7 +81,7 @@ def test_the_navigation_shows_what_one_may_see(rf: Any, db: None) -> None:
     sign_in("contacts.view_contact")
     request.user = User.objects.get()
 
-    assert links(request) == ["/admin/contacts/contact/"]
+    assert links(request) == ["/admin/", "/admin/contacts/contact/"]
 
 
 @pytest.mark.parametrize("model", ["delivery", "effect"])
@@ -96,6 +96,7 @@ def test_dead_letters_are_shown_to_who_may_see_either_kind(model: str, rf: Any, 
 @pytest.mark.parametrize(
     ("address", "entry"),
     [
+        ("/admin/", "Dashboard"),
         ("/admin/integrations/delivery/", "Deliveries"),
         ("/admin/integrations/delivery/dead-letters/", "Dead letters"),
         ("/admin/integrations/effect/", "Effects"),
