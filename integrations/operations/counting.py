@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import chain
+from typing import Any
 from uuid import UUID
 
 from django.db import connection as database
@@ -159,7 +160,7 @@ def read_counts(what: What, hour: datetime) -> list[HourlyCount]:
     times: dict[tuple[int, str, str], list[int]] = defaultdict(lambda: list(EMPTY))
     totals: dict[tuple[int, str, str], int] = defaultdict(int)
     with database.cursor() as cursor:
-        bounds = {"first": first_id_at(hour), "end": first_id_at(hour + HOUR), "edges": list(EDGES)}
+        bounds: dict[str, Any] = {"first": first_id_at(hour), "end": first_id_at(hour + HOUR), "edges": list(EDGES)}
         cursor.execute(STATEMENTS[what], bounds)
         for connection_id, outcome, cause, bucket, count in cursor.fetchall():
             totals[connection_id, outcome, cause] += count

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection as database
 
@@ -66,7 +67,12 @@ def read_cells(period: Period, now: datetime, whats: Sequence[What]) -> list[Cel
     if not whats:
         return []
     begin = period.begin(now)
-    values = {"step": period.step, "begin": begin, "end": period.end(now), "whats": [str(what) for what in whats]}
+    values: dict[str, Any] = {
+        "step": period.step,
+        "begin": begin,
+        "end": period.end(now),
+        "whats": [str(what) for what in whats],
+    }
     with database.cursor() as cursor:
         cursor.execute(CELLS, values)
         rows = cursor.fetchall()
