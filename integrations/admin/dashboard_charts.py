@@ -63,18 +63,25 @@ class View:
         is_day = self.period.step >= timedelta(days=1)
         return f"{self.begin_of(slot):%Y-%m-%d}" if is_day else f"{self.begin_of(slot):%Y-%m-%d %H:%M} UTC"
 
-    def address(self, kind: Replayable, *, slot: int | None = None, **filters: object) -> str:
-        """Of the list of what came about in one slot, or in the whole period."""
-        begin = self.begin_of(slot or 0)
-        end = self.period.end(self.now) if slot is None else begin + self.period.step
-        last = end - timedelta(seconds=1)
-        bounds = {
-            f"{kind.since}_from_0": f"{begin:%Y-%m-%d}",
-            f"{kind.since}_from_1": f"{begin:%H:%M:%S}",
-            f"{kind.since}_to_0": f"{last:%Y-%m-%d}",
-            f"{kind.since}_to_1": f"{last:%H:%M:%S}.999999",
-        }
-        return f"{find_list(kind.model)}?{urlencode({**filters, **bounds})}"
+    def address(self, kind: Replayable, **filters: object) -> str:
+        """Of the list of what came about in the whole period."""
+        return make_address(kind, filters, begin=self.begin_of(0), end=self.period.end(self.now))
+
+    def address_of_slot(self, kind: Replayable, number: int, **filters: object) -> str:
+        begin = self.begin_of(number)
+        return make_address(kind, filters, begin=begin, end=begin + self.period.step)
+
+
+def make_address(kind: Replayable, filters: Mapping[str, object], *, begin: datetime, end: datetime) -> str:
+    """Of the list of what came about from `begin` until before `end`."""
+    last = end - timedelta(seconds=1)
+    bounds = {
+        f"{kind.since}_from_0": f"{begin:%Y-%m-%d}",
+        f"{kind.since}_from_1": f"{begin:%H:%M:%S}",
+        f"{kind.since}_to_0": f"{last:%Y-%m-%d}",
+        f"{kind.since}_to_1": f"{last:%H:%M:%S}.999999",
+    }
+    return f"{find_list(kind.model)}?{urlencode({**filters, **bounds})}"
 
 
 @cache
@@ -104,7 +111,7 @@ def chart_outcomes(view: View, what: What) -> Chart:
         for outcome in outcomes
     ]
     title = f"{kind.plural.capitalize()} by outcome"
-    stacks = stack(view, kind, cells, outcomes, lambda cell: cell.outcome)
+    stacks = stack(view, kind, cells=cells, names=outcomes, name=lambda cell: cell.outcome)
     return draw(title, stacks, keys=keys, summary=f"{sum(totals.values()):,} in {view.period.title}.")
 
 
@@ -118,6 +125,7 @@ def count_by(cells: Iterable[Cell], name: Callable[[Cell], str]) -> Counter[str]
 def stack(
     view: View,
     kind: Replayable,
+    *,
     cells: Iterable[Cell],
     names: Sequence[str],
     name: Callable[[Cell], str],
@@ -128,7 +136,7 @@ def stack(
     for cell in cells:
         counts[cell.slot][name(cell)] += cell.count
     return [
-        Stack(view.name_slot(slot), [each[one] for one in names], view.address(kind, slot=slot, **filters))
+        Stack(view.name_slot(slot), [each[one] for one in names], view.address_of_slot(kind, slot, **filters))
         for slot, each in enumerate(counts)
     ]
 
@@ -137,17 +145,17 @@ def stack(
 
 
 def chart_work_time(view: View) -> Chart:
-    return chart_times(
-        view, What.DELIVERY, "Answer time: webhook received to worked on", None, status__exact="processed"
-    )
+    title = "Answer time: webhook received to worked on"
+    return chart_times(view, What.DELIVERY, title=title, mark=None, status__exact="processed")
 
 
 def chart_lag(view: View) -> Chart:
     mark = Mark(OBJECTIVE_S, f"objective {OBJECTIVE_S:.0f} s")
-    return chart_times(view, What.EFFECT, "Sync lag: webhook received to CRM in step", mark, status__exact="succeeded")
+    title = "Sync lag: webhook received to CRM in step"
+    return chart_times(view, What.EFFECT, title=title, mark=mark, status__exact="succeeded")
 
 
-def chart_times(view: View, what: What, title: str, mark: Mark | None, **filters: str) -> Chart:
+def chart_times(view: View, what: What, *, title: str, mark: Mark | None, **filters: str) -> Chart:
     """The half (p50) and nearly all (p95) of each slot; the column's second part is what p95 is above p50."""
     slots: list[list[Sequence[int]]] = [[] for _ in range(view.period.count)]
     for cell in view.of(what):
@@ -159,7 +167,7 @@ def chart_times(view: View, what: What, title: str, mark: Mark | None, **filters
         for label, tone, share in (("p50", "good", 0.5), ("p95", "soft", 0.95))
     ]
     stacks = [
-        Stack(view.name_slot(slot), split_times(times), view.address(KINDS[what], slot=slot, **filters), tell(times))
+        Stack(view.name_slot(slot), split_times(times), view.address_of_slot(KINDS[what], slot, **filters), tell(times))
         for slot, times in enumerate(histograms)
     ]
     return draw(title, stacks, keys=keys, summary=sum_up(whole, mark), show=show_seconds, mark=mark)
@@ -215,7 +223,7 @@ def chart_dead(view: View) -> Chart:
             find_kind(cells, cause), status__exact="dead", cause__exact=cause))
         for rank, cause in enumerate(causes)
     ]  # fmt: skip
-    stacks = stack(view, kind, cells, causes, lambda cell: cell.cause, status__exact="dead")
+    stacks = stack(view, kind, cells=cells, names=causes, name=lambda cell: cell.cause, status__exact="dead")
     return draw(
         "Dead letters by cause", stacks, keys=keys, summary=f"{sum(totals.values()):,} not yet replayed or closed."
     )
@@ -244,7 +252,10 @@ def list_effects(view: View, connections: Iterable[Connection]) -> Panel:
     rows = [
         [
             f"{connection} ({name_provider(connection.provider)})",
-            *(show_count(view, connection, outcome, counts[connection.pk][outcome]) for outcome in outcomes),
+            *(
+                show_count(view, connection, outcome=outcome, count=counts[connection.pk][outcome])
+                for outcome in outcomes
+            ),
         ]
         for connection in connections
         if connection.pk in counts
@@ -253,7 +264,7 @@ def list_effects(view: View, connections: Iterable[Connection]) -> Panel:
     return Panel("Effects by provider and outcome", headers, rows, empty=f"None in {view.period.title}.")
 
 
-def show_count(view: View, connection: Connection, outcome: str, count: int) -> object:
+def show_count(view: View, connection: Connection, *, outcome: str, count: int) -> object:
     if not count:
         return NOTHING
     return link(view.address(EFFECTS, connection__id__exact=connection.pk, status__exact=outcome), f"{count:,}")

@@ -52,10 +52,9 @@ SELECT delivery.connection_id, delivery.status, CASE delivery.status WHEN 'dead'
        ),
        count(*)
 FROM integrations_delivery AS delivery
-LEFT JOIN (
-    SELECT delivery_id, min(finished_at) AS at FROM integrations_attempt
-    WHERE delivery_id >= %(first)s AND delivery_id < %(end)s AND outcome = 'succeeded' GROUP BY delivery_id
-) AS done ON done.delivery_id = delivery.id
+LEFT JOIN LATERAL (
+    SELECT min(finished_at) AS at FROM integrations_attempt WHERE delivery_id = delivery.id AND outcome = 'succeeded'
+) AS done ON TRUE
 WHERE delivery.id >= %(first)s AND delivery.id < %(end)s
 GROUP BY 1, 2, 3, 4
 """
@@ -68,10 +67,9 @@ SELECT effect.connection_id, effect.status, CASE effect.status WHEN 'dead' THEN 
        count(*)
 FROM integrations_effect AS effect
 LEFT JOIN integrations_delivery AS delivery ON delivery.id = effect.delivery_id
-LEFT JOIN (
-    SELECT effect_id, min(finished_at) AS at FROM integrations_attempt
-    WHERE effect_id >= %(first)s AND effect_id < %(end)s AND outcome = 'succeeded' GROUP BY effect_id
-) AS done ON done.effect_id = effect.id
+LEFT JOIN LATERAL (
+    SELECT min(finished_at) AS at FROM integrations_attempt WHERE effect_id = effect.id AND outcome = 'succeeded'
+) AS done ON TRUE
 WHERE effect.id >= %(first)s AND effect.id < %(end)s
 GROUP BY 1, 2, 3, 4
 """
