@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         DJANGO_Q,
-        ('integrations', '0012_ownership'),
+        ("integrations", "0013_sign_ins"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

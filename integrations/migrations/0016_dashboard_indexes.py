@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ('integrations', '0013_dashboard'),
+        ("integrations", "0015_dashboard"),
     ]
 
     operations = [

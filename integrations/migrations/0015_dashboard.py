@@ -10,7 +10,7 @@ from integrations.schedules import DJANGO_Q, add_schedule
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('integrations', '0012_ownership'),
+        ("integrations", "0014_replay_plans"),
         DJANGO_Q,
     ]
 
