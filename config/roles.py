@@ -25,6 +25,8 @@ OPERATES = (
     "integrations.operate_delivery",
     "integrations.operate_effect",
     "integrations.reveal_delivery",
+    "integrations.operate_replayplan",
+    "integrations.approve_replayplan",
     "contacts.change_contact",
     "contacts.review_candidatepair",
     "contacts.add_importrun",

@@ -44,15 +44,22 @@ TABLE: dict[str, dict[str, str]] = {
         VIEWER: "view page:dead_letters",
         OPERATOR: (
             "button:replay button:verify_again button:discard button:reveal action:replay_selected "
-            "page:replay_dead_letters"
+            "action:plan_selected page:plan_replay page:replay_dead_letters"
         ),
     },
     "integrations.effect": {
         VIEWER: "view",
         OPERATOR: (
             "button:confirm_arrival button:send_again button:replay button:suppress button:discard "
-            "action:replay_selected page:replay_dead_letters"
+            "action:replay_selected action:plan_selected page:plan_replay page:replay_dead_letters"
         ),
+    },
+    "integrations.replayplan": {
+        VIEWER: "view page:progress",
+        OPERATOR: "button:approve button:start button:pause button:resume button:cancel",
+    },
+    "integrations.replayitem": {
+        VIEWER: "view",
     },
     "integrations.signincount": {
         NOBODY: "view button:reopen",

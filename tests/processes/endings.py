@@ -221,7 +221,9 @@ def compare_slack(ending: Ending) -> Iterator[str]:
     for key, event in ending.events.items():
         allowed = ({0, 1} if event["status"] == "cancelled" else {1}) if ending.is_high(event) else {0}
         if said[ending.meetings[key]["id"]] not in allowed:
-            yield f"slack: {key} was told {said[ending.meetings[key]['id']]} times"
+            meeting_id = ending.meetings[key]["id"]
+            texts = [row["text"] for row in ending.records["slack"]["messages"] if meeting_id in row["text"]]
+            yield f"slack: {key} was told {said[meeting_id]} times: {texts}"
     if said.total() != len(ending.records["slack"]["messages"]):
         yield "slack: there are messages about nothing"
 
