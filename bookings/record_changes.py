@@ -40,7 +40,9 @@ class MeetingChange(Inbound):
         self.meeting = meeting
         self.found = found
         self.ours = mappings.map_values(self.mapping, read_values(meeting, None))
-        self.told = {**self.told, **self.read_statuses()} if found else {}
+        statuses = {theirs for ours, theirs in self.mapping if ours == "status"}
+        others = {name: value for name, value in self.told.items() if name not in statuses}
+        self.told = {**others, **self.read_statuses()}
         self.asked: dict[str, str] = {}
         self.refused: dict[str, str] = {}
 
@@ -49,12 +51,15 @@ class MeetingChange(Inbound):
         return self.meeting.pk
 
     def read_statuses(self) -> dict[str, Any]:
-        """In our words. A CRM has fewer of them: a meeting that takes place there, and here, has the same status."""
+        """In our words, where it is news whether the meeting takes place: a CRM has fewer words than we have.
+
+        One that was never told of a cancellation says nothing by not having it.
+        """
         names = [theirs for ours, theirs in self.mapping if ours == "status" and theirs in self.told]
         if self.found and self.found.is_cancelled:
             return dict.fromkeys(names, CANCELLED)
-        takes_place = self.meeting.status != Meeting.Status.CANCELLED
-        return {name: self.ours[name] if takes_place else ALIVE for name in names}
+        revived = [name for name in names if is_exchanged(self.link.exchanged, name, CANCELLED)]
+        return dict.fromkeys(revived, ALIVE)
 
     @property
     def is_news(self) -> bool:

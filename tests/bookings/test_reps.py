@@ -31,7 +31,7 @@ from tests.bookings.calendar_world import (
 )
 from tests.bookings.flows.conftest import _wait_for_nothing  # noqa: F401
 from tests.bookings.flows.playing import connect, let_time_pass, run_effects
-from tests.bookings.reps import Rep
+from tests.bookings.reps import NOW, Rep
 from tests.factories import make_connection
 from tests.integrations.admin.support import press
 
@@ -502,6 +502,24 @@ def test_what_was_changed_on_both_sides_meanwhile_is_a_persons_to_decide(rep: Re
     assert (conflict.ours, conflict.theirs) == ("/".join(slot(TEN + HALF)), "/".join(slot(TEN + 4 * HALF)))
     assert (the_event(live)["start"], rep.time(key)) == (iso(TEN + HALF), slot(TEN + 4 * HALF))
     assert any("Changed on both sides" in text for text in live.slack.texts)
+
+
+def test_a_crm_that_has_not_heard_of_a_cancellation_revives_nothing(rep: Rep, live: CalendarLive) -> None:
+    connect("slack")
+    live.tell(live.book("trial", TEN))
+    rep.settle()
+    (key,) = live.hubspot.meetings
+    change_there(live, status="cancelled")
+    live.tell_all()
+    # The push of the cancellation is still to come.
+    Effect.objects.filter(kind=UPSERT, status="pending").update(due_at=datetime(2030, 1, 1, tzinfo=UTC))
+    rep.tell(key)
+    run_effects("hubspot")
+    assert (list_reasons()[-1], live.slack.texts) == ("Nothing has changed over there.", [])
+
+    Effect.objects.filter(kind=UPSERT, status="pending").update(due_at=NOW)
+    rep.settle()
+    assert rep.read(key)["hs_meeting_outcome"] == "CANCELED"
 
 
 @pytest.mark.parametrize(("choice", "start"), [("ours", TEN + HALF), ("theirs", TEN + 4 * HALF)])
