@@ -8,19 +8,17 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Installation, take_picture
-from tests.browser.test_first_booking import log_in, reload_until, shows
+from tests.browser.test_first_booking import choose_slot, log_in, reload_until, shows
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 TITLE = "Renewal with Okafor"
 
 
-def choose_slot(page: Page, installation: Installation, number: int) -> str:
+def choose_quick_chat(page: Page, installation: Installation, number: int) -> str:
     """Of those that the page without a look at others offers: when it starts."""
     page.goto(f"{installation.sandbox}/book/quick-chat/")
-    slot = page.locator("input[name=slot]").nth(number)
-    slot.check(force=True)
-    return str(slot.get_attribute("value"))
+    return choose_slot(page, number)
 
 
 def call(page: Page, installation: Installation, method: str, path: str, **body: Any) -> Any:
@@ -49,7 +47,7 @@ def book_by_api(page: Page, installation: Installation, start: str) -> tuple[int
 
 
 def book_on_page(page: Page, installation: Installation, number: int) -> None:
-    choose_slot(page, installation, number)
+    choose_quick_chat(page, installation, number)
     page.fill("[name=full_name]", "Ada Byron")
     page.fill("[name=email]", "ada.byron@example.com")
     page.select_option("[name=country]", "GB")
@@ -61,7 +59,7 @@ def book_on_page(page: Page, installation: Installation, number: int) -> None:
 
 def test_a_double_booking_is_settled_in_the_inbox(page: Page, installation: Installation) -> None:
     log_in(page, installation)
-    start = choose_slot(page, installation, 12)
+    start = choose_quick_chat(page, installation, 12)
     status, meeting = book_by_api(page, installation, start)
     assert (status, meeting["status"]) == (201, "confirmed")
     assert book_by_api(page, installation, start) == (200, meeting)

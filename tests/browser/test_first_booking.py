@@ -15,8 +15,11 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 EMAIL = "ada.byron@example.com"
 
 
-def choose_slot(page: Page, number: int) -> None:
-    page.locator("input[name=slot]").nth(number).check(force=True)
+def choose_slot(page: Page, number: int) -> str:
+    """When it starts. The page may still be moving: the click waits for that."""
+    slot = page.locator("input[name=slot]").nth(number)
+    slot.check()
+    return str(slot.get_attribute("value"))
 
 
 def book(page: Page, installation: Installation) -> str:
