@@ -1,19 +1,15 @@
 """Reconciliations in the admin: how many changes no webhook told, each run with what it found, and starting one."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.models import ADDITION, LogEntry
-from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
 from django.utils import timezone
-from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
@@ -22,7 +18,7 @@ from bookings.jobs import start_reconciliation
 from bookings.missed_changes import list_charts
 from bookings.models import Discrepancy, Meeting, ReconciliationRun
 from bookings.reconciliation.runs import OPEN
-from integrations.admin.base import BulkButton, Button, DetailAdmin, LongListMixin, ReadOnlyMixin, confirm
+from integrations.admin.base import BulkButton, Button, LongListMixin, ReadOnlyMixin, confirm
 from integrations.admin.formats import (
     NOTHING,
     address_of,
@@ -35,6 +31,7 @@ from integrations.admin.formats import (
     show_lines,
 )
 from integrations.admin.panels import Panel, panel_on
+from integrations.admin.progress import Progress, ProgressAdmin
 from integrations.exceptions import KeepsyncError
 from integrations.models import Connection
 from integrations.pairs import CALENDAR
@@ -49,36 +46,6 @@ EXPLAINED = (
 
 
 # --- How far it is ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    address: str
-    is_open: bool
-    label: SafeString | str
-    text: str
-    percent: int
-    counts: list[tuple[str, str]]
-    problem: str
-
-
-def make_progress(run: ReconciliationRun) -> Progress:
-    counts = [
-        ("Checked", run.checked),
-        ("Discrepancies", run.discrepancies),
-        ("Repaired", run.repaired),
-        ("Wait for a person", run.escalated),
-        ("Deliveries asked for again", run.redelivered),
-    ]
-    return Progress(
-        address=address_of(run, "progress"),
-        is_open=run.status in OPEN,
-        label=show_choice(run, "status", VARIANTS),
-        text="It is through." if run.status == Status.DONE else ReconciliationRun.Step(run.step).label,
-        percent=find_percent(run),
-        counts=[(name, f"{count:,}") for name, count in counts],
-        problem=describe_problem(run),
-    )
 
 
 def find_percent(run: ReconciliationRun) -> int:
@@ -140,13 +107,13 @@ MEETING_BUTTON = Button(
 
 
 @admin.register(ReconciliationRun)
-class ReconciliationRunAdmin(ReadOnlyMixin, LongListMixin, DetailAdmin):
+class ReconciliationRunAdmin(ReadOnlyMixin, LongListMixin, ProgressAdmin):
     list_display = ("started", "connection", "confined", "state", "checked", "repaired", "escalated", "kinds", "lasted")
     list_filter = (("status", ChoicesDropdownFilter), ("connection", RelatedDropdownFilter))
     list_select_related = ("connection", "meeting")
     ordering = ("-id",)
     list_before_template = "keepsync/missed_changes.html"
-    change_form_outer_before_template = "keepsync/reconciliation_progress.html"
+    reloads_at_end = False
     fields = ("connection_link", "confined", "started", "begun_by", "listed", "kinds", "lasted", "remarks")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ReconciliationRun]:
@@ -154,12 +121,27 @@ class ReconciliationRunAdmin(ReadOnlyMixin, LongListMixin, DetailAdmin):
         return found.select_related("connection", "meeting", "started_by").defer("connection__credentials")
 
     def get_urls(self) -> list[Any]:
-        view, prefix = self.admin_site.admin_view, "bookings_reconciliationrun"
-        mine = [
-            path("start/", view(self.start), name=f"{prefix}_start"),
-            path("<path:object_id>/progress/", view(self.show_progress), name=f"{prefix}_progress"),
+        view = self.admin_site.admin_view(self.start)
+        return [path("start/", view, name="bookings_reconciliationrun_start"), *super().get_urls()]
+
+    def make_progress(self, run: ReconciliationRun) -> Progress:
+        counts = [
+            ("Checked", run.checked),
+            ("Discrepancies", run.discrepancies),
+            ("Repaired", run.repaired),
+            ("Wait for a person", run.escalated),
+            ("Deliveries asked for again", run.redelivered),
         ]
-        return [*mine, *super().get_urls()]
+        return Progress(
+            what="Records checked",
+            address=address_of(run, "progress"),
+            is_open=run.status in OPEN,
+            label=show_choice(run, "status", VARIANTS),
+            text="It is through." if run.status == Status.DONE else ReconciliationRun.Step(run.step).label,
+            percent=find_percent(run),
+            counts=[(name, f"{count:,}") for name, count in counts],
+            note=describe_problem(run),
+        )
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         may_start = request.user.has_perm(OPERATE)
@@ -169,23 +151,6 @@ class ReconciliationRunAdmin(ReadOnlyMixin, LongListMixin, DetailAdmin):
         }
         response: HttpResponse = super().changelist_view(request, {**more, **(extra_context or {})})
         return response
-
-    def render_change_form(
-        self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Any = None, **kwargs: Any
-    ) -> HttpResponse:
-        if obj is not None:
-            context["progress"] = make_progress(obj)
-        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
-
-    def show_progress(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """The part of the page that is fetched again while the run goes on."""
-        run = self.get_object(request, unquote(object_id))
-        if run is None:
-            raise Http404
-        if not self.has_view_permission(request, run):
-            raise PermissionDenied
-        template, context = "keepsync/reconciliation_progress_now.html", {"progress": make_progress(run)}
-        return TemplateResponse(request, template, context, headers={"Cache-Control": "no-store"})
 
     def start(self, request: HttpRequest) -> HttpResponse:
         """GET asks for the connection and the window, POST starts."""

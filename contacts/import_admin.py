@@ -1,18 +1,14 @@
 """Imports in the admin: how far each is, what it came to, and the rows that a person should see."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django.template.response import TemplateResponse
 from django.urls import path
-from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from contacts.import_buttons import ADD, BUTTONS
@@ -21,7 +17,7 @@ from contacts.imports.engine import OPEN
 from contacts.imports.exports import write_csv
 from contacts.imports.outcomes import describe
 from contacts.models import CandidatePair, ImportRow, ImportRun
-from integrations.admin.base import DetailAdmin, LongListMixin, ReadOnlyMixin
+from integrations.admin.base import LongListMixin, ReadOnlyMixin
 from integrations.admin.connection_buttons import is_crm
 from integrations.admin.formats import (
     NOTHING,
@@ -34,6 +30,7 @@ from integrations.admin.formats import (
     show_label,
 )
 from integrations.admin.panels import Panel, panel_on
+from integrations.admin.progress import Progress, ProgressAdmin
 from integrations.models import Connection
 
 Status = ImportRun.Status
@@ -54,43 +51,6 @@ VIEW = "contacts.view_importrun"
 # --- How far it is ----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """`percent` is None where nobody knows how many rows there are."""
-
-    address: str
-    is_open: bool
-    label: SafeString | str
-    text: str
-    percent: int | None
-    counts: list[tuple[str, str]]
-    problem: str
-
-    @property
-    def width(self) -> int:
-        return 100 if self.percent is None else self.percent
-
-
-def make_progress(run: ImportRun) -> Progress:
-    would = "Would be " if run.is_dry_run else ""
-    counts = [
-        (f"{would}created" if would else "Created", run.created),
-        (f"{would}matched" if would else "Matched", run.matched),
-        ("For review", run.for_review),
-        ("Refused", run.refused),
-        ("Erased before", run.erased),
-    ]
-    return Progress(
-        address=address_of(run, "progress"),
-        is_open=run.status in OPEN,
-        label=show_choice(run, "status", VARIANTS),
-        text=describe_read(run),
-        percent=find_percent(run),
-        counts=[(name, f"{count:,}") for name, count in counts],
-        problem=run.problem,
-    )
-
-
 def describe_read(run: ImportRun) -> str:
     what = "Dry run, nothing is changed: " if run.is_dry_run else ""
     of = f" of about {run.total:,}" if run.total and run.total > run.read else ""
@@ -107,12 +67,11 @@ def find_percent(run: ImportRun) -> int | None:
 
 
 @admin.register(ImportRun)
-class ImportRunAdmin(ReadOnlyMixin, LongListMixin, DetailAdmin):
+class ImportRunAdmin(ReadOnlyMixin, LongListMixin, ProgressAdmin):
     list_display = ("started", "source_name", "kind", "state", "progress", "outcome", "begun_by")
     list_filter = (("status", ChoicesDropdownFilter), ("source", ChoicesDropdownFilter))
     ordering = ("-id",)
     buttons = BUTTONS
-    change_form_outer_before_template = "keepsync/import_progress.html"
     fields = ("source_name", "kind", "default_region", "started", "finished", "begun_by", "remarks")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ImportRun]:
@@ -120,45 +79,35 @@ class ImportRunAdmin(ReadOnlyMixin, LongListMixin, DetailAdmin):
         return found.defer("content", "connection__credentials").order_by(*self.ordering)
 
     def get_urls(self) -> list[Any]:
-        pages = {"progress": self.show_progress, "refused": self.download_refused}
-        mine = [
-            path(
-                f"<path:object_id>/{name}/",
-                self.admin_site.admin_view(view),
-                name=f"contacts_importrun_{name}",
-            )
-            for name, view in pages.items()
+        view = self.admin_site.admin_view(self.download_refused)
+        return [path("<path:object_id>/refused/", view, name="contacts_importrun_refused"), *super().get_urls()]
+
+    def make_progress(self, run: ImportRun) -> Progress:
+        would = "Would be " if run.is_dry_run else ""
+        counts = [
+            (f"{would}created" if would else "Created", run.created),
+            (f"{would}matched" if would else "Matched", run.matched),
+            ("For review", run.for_review),
+            ("Refused", run.refused),
+            ("Erased before", run.erased),
         ]
-        return [*mine, *super().get_urls()]
-
-    def find(self, request: HttpRequest, object_id: str) -> ImportRun:
-        run = self.get_object(request, unquote(object_id))
-        if run is None:
-            raise Http404
-        if not self.has_view_permission(request, run):
-            raise PermissionDenied
-        found: ImportRun = run
-        return found
-
-    def show_progress(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """The part of the page that asks for itself; the whole page once the import is over."""
-        run = self.find(request, object_id)
-        headers = {} if run.status in OPEN else {"HX-Refresh": "true"}
-        context = {"progress": make_progress(run)}
-        return TemplateResponse(request, "keepsync/import_progress_now.html", context, headers=headers)
+        return Progress(
+            what="Rows read",
+            address=address_of(run, "progress"),
+            is_open=run.status in OPEN,
+            label=show_choice(run, "status", VARIANTS),
+            text=describe_read(run),
+            percent=find_percent(run),
+            counts=[(name, f"{count:,}") for name, count in counts],
+            note=run.problem,
+        )
 
     def download_refused(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
-        run = self.find(request, object_id)
+        run: ImportRun = self.find_row(request, object_id)
         if not request.user.has_perm(MAY_SEE_PEOPLE):
             raise PermissionDenied
         self.log_change(request, run, "Downloaded the refused rows")
         return send_csv(write_refused(run), f"refused-{run.pk}.csv")
-
-    def render_change_form(
-        self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Any = None, **kwargs: Any
-    ) -> HttpResponse:
-        context["progress"] = make_progress(obj)
-        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
 
     @admin.display(description="started")
     def started(self, run: ImportRun) -> str:

@@ -1,20 +1,13 @@
 """Replay plans in the admin: what each will do, how far it is, and what became of its items."""
 
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
-from django.urls import path
-from django.utils.safestring import SafeString
+from django.http import HttpRequest
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
-from integrations.admin.base import DetailAdmin, LongListMixin, ReadOnlyMixin
+from integrations.admin.base import LongListMixin, ReadOnlyMixin
 from integrations.admin.formats import (
     NOTHING,
     address_of,
@@ -27,6 +20,7 @@ from integrations.admin.formats import (
 )
 from integrations.admin.panels import Panel, panel_on
 from integrations.admin.planning import show_forecast
+from integrations.admin.progress import Progress, ProgressAdmin
 from integrations.admin.replay_items import (
     VARIANTS as ITEM_VARIANTS,
 )
@@ -56,37 +50,6 @@ ITEMS_SHOWN, PLANS_SHOWN = 50, 10
 # --- How far it is ----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    address: str
-    is_open: bool
-    label: SafeString | str
-    text: str
-    percent: int
-    counts: list[tuple[str, str]]
-    note: str
-
-
-def make_progress(plan: ReplayPlan) -> Progress:
-    counts = [
-        ("Items", plan.total),
-        ("Replayed", plan.replayed),
-        ("Succeeded", plan.succeeded),
-        ("Dead again", plan.dead),
-        ("No outcome yet", plan.replayed - plan.succeeded - plan.dead),
-        ("Skipped", plan.skipped),
-    ]
-    return Progress(
-        address=address_of(plan, "progress"),
-        is_open=is_open(plan),
-        label=show_choice(plan, "status", VARIANTS),
-        text=f"{plan.total - plan.left:,} of {plan.total:,} items looked at",
-        percent=find_percent(plan),
-        counts=[(name, f"{count:,}") for name, count in counts],
-        note=describe_wait(plan),
-    )
-
-
 def is_open(plan: ReplayPlan) -> bool:
     return plan.started_at is not None and plan.finished_at is None
 
@@ -114,12 +77,11 @@ def describe_wait(plan: ReplayPlan) -> str:
 
 
 @admin.register(ReplayPlan)
-class ReplayPlanAdmin(ReadOnlyMixin, LongListMixin, DetailAdmin):
+class ReplayPlanAdmin(ReadOnlyMixin, LongListMixin, ProgressAdmin):
     list_display = ("planned", "kind", "chosen", "state", "progress", "outcome", "planned_by", "finished")
     list_filter = (("status", ChoicesDropdownFilter), ("kind", ChoicesDropdownFilter))
     ordering = ("-id",)
     buttons = BUTTONS
-    change_form_outer_before_template = "keepsync/replay_progress.html"
     fields = (
         "kind", "chosen", "per_second", "includes_done", "planned", "planned_by", "approval", "begun", "finished",
     )  # fmt: skip
@@ -128,27 +90,25 @@ class ReplayPlanAdmin(ReadOnlyMixin, LongListMixin, DetailAdmin):
         found: QuerySet[ReplayPlan] = super().get_queryset(request)
         return found.select_related("created_by", "approved_by", "started_by")
 
-    def get_urls(self) -> list[Any]:
-        view = self.admin_site.admin_view(self.show_progress)
-        return [path("<path:object_id>/progress/", view, name="integrations_replayplan_progress"), *super().get_urls()]
-
-    def show_progress(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """The part of the page that asks for itself; the whole page once the plan is over."""
-        plan = self.get_object(request, unquote(object_id))
-        if plan is None:
-            raise Http404
-        if not self.has_view_permission(request, plan):
-            raise PermissionDenied
-        headers = {"Cache-Control": "no-store"} | ({} if is_open(plan) else {"HX-Refresh": "true"})
-        context = {"progress": make_progress(plan)}
-        return TemplateResponse(request, "keepsync/replay_progress_now.html", context, headers=headers)
-
-    def render_change_form(
-        self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Any = None, **kwargs: Any
-    ) -> HttpResponse:
-        if obj is not None:
-            context["progress"] = make_progress(obj)
-        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+    def make_progress(self, plan: ReplayPlan) -> Progress:
+        counts = [
+            ("Items", plan.total),
+            ("Replayed", plan.replayed),
+            ("Succeeded", plan.succeeded),
+            ("Dead again", plan.dead),
+            ("No outcome yet", plan.replayed - plan.succeeded - plan.dead),
+            ("Skipped", plan.skipped),
+        ]
+        return Progress(
+            what="Items looked at",
+            address=address_of(plan, "progress"),
+            is_open=is_open(plan),
+            label=show_choice(plan, "status", VARIANTS),
+            text=f"{plan.total - plan.left:,} of {plan.total:,} items looked at",
+            percent=find_percent(plan),
+            counts=[(name, f"{count:,}") for name, count in counts],
+            note=describe_wait(plan),
+        )
 
     @admin.display(description="planned")
     def planned(self, plan: ReplayPlan) -> str:
