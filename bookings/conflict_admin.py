@@ -10,12 +10,12 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html_join
-from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminTextInputWidget
 
+from bookings.conflict_links import SETTLE, STATUS_VARIANTS, press_link
 from bookings.conflicts import dismiss
 from bookings.field_conflict_admin import FIELD_BUTTONS
 from bookings.flows.crm_booking import Settled
@@ -29,9 +29,7 @@ from integrations.admin.base import Button, ButtonForm, DetailAdmin, LongListMix
 from integrations.admin.effect_panels import list_effects_of
 from integrations.admin.formats import (
     NOTHING,
-    address_of,
     format_utc,
-    link,
     link_to,
     show_choice,
     show_instant,
@@ -44,8 +42,6 @@ from integrations.jobs import wake_planned
 from integrations.providers.calendar_live.client import Interval
 
 Status = Conflict.Status
-STATUS_VARIANTS = {Status.OPEN: "danger", Status.SETTLED: "success", Status.DISMISSED: "info"}
-SETTLE = "bookings.settle_conflict"
 SOURCES = {"booking_page": "A public page", "api": "A program", "calendar": "The calendar itself"}
 
 
@@ -247,13 +243,6 @@ def show_effects(request: HttpRequest, conflict: Conflict) -> Panel:
 def move_link(request: HttpRequest, conflict: Conflict, meeting: Meeting, slot: Interval) -> SafeString | str:
     start = format_instant(slot[0])
     return press_link(request, conflict, "move", "Move this one here", meeting=meeting.pk, start=start)
-
-
-def press_link(request: HttpRequest, conflict: Conflict, button: str, text: str, **values: Any) -> SafeString | str:
-    """To a button's confirmation, filled in."""
-    if not (is_open(conflict) and request.user.has_perm(SETTLE)):
-        return ""
-    return link(f"{address_of(conflict, button)}?{urlencode(values)}", text)
 
 
 @panel_on(Meeting)

@@ -7,19 +7,16 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from unfold.enums import ActionVariant
 
+from bookings.conflict_links import SETTLE, STATUS_VARIANTS, press_link
 from bookings.field_conflicts import keep_ours, take_theirs
 from bookings.inputs import read_instant
 from bookings.local_times import show_local
 from bookings.models import Conflict
 from contacts.models import Contact
 from integrations.admin.base import Button
-from integrations.admin.formats import NOTHING, address_of, link, link_to, show_choice, show_instant
+from integrations.admin.formats import NOTHING, link_to, show_choice, show_instant
 from integrations.admin.panels import Panel, panel_on
 from integrations.jobs import wake_planned
-
-SETTLE = "bookings.settle_conflict"
-Status = Conflict.Status
-STATUS_VARIANTS = {Status.OPEN: "danger", Status.SETTLED: "success", Status.DISMISSED: "info"}
 
 
 def is_open(conflict: Conflict) -> bool:
@@ -99,12 +96,6 @@ def show_value(conflict: Conflict, value: str) -> SafeString | str:
     instants = [read_instant(each) for each in value.split("/")]
     shown = ((show_local(each, conflict.meeting.timezone),) for each in instants if each)
     return format_html_join("", "<div>{}</div>", shown)
-
-
-def press_link(request: HttpRequest, conflict: Conflict, button: str, text: str) -> SafeString | str:
-    if not (is_open(conflict) and request.user.has_perm(SETTLE)):
-        return ""
-    return link(address_of(conflict, button), text)
 
 
 @panel_on(Contact)

@@ -15,6 +15,7 @@ from bookings.ordering import cancel_meeting, change_meeting
 from bookings.record_changes import write_time
 from bookings.sync import plan_meeting
 from contacts import arbitration
+from integrations import ownership
 from integrations.exceptions import StateError
 from integrations.models import FieldMapping
 from integrations.ownership import Dispute, Record, list_names, on_dispute, on_end_of_dispute
@@ -82,7 +83,8 @@ def take_theirs(conflict: Conflict, user: User) -> Settled | None:
         settle(conflict, user)
         if conflict.contact_id:
             arbitration.take_theirs(conflict.contact_id, crm_of(conflict), conflict.field, conflict.theirs)
-        undispute(conflict)
+        else:
+            undispute(conflict)
     return settled
 
 
@@ -105,8 +107,7 @@ def undispute(conflict: Conflict) -> None:
     """The field is sent to the CRM again as soon as it differs."""
     link = MeetingLink.objects.select_for_update(of=("self",)).select_related("connection")
     for row in link.filter(meeting=conflict.meeting_id, connection=conflict.connection_id):
-        names = list_names(row.connection, Record.MEETING, conflict.field)
-        row.disputed = [name for name in row.disputed if name not in names]
+        ownership.undispute(row, list_names(row.connection, Record.MEETING, conflict.field))
         row.save(update_fields=["disputed"])
 
 

@@ -17,7 +17,18 @@ from bookings.sync import read_values
 from integrations import mappings
 from integrations.inbound import Inbound, Pairs
 from integrations.models import FieldWrite
-from integrations.ownership import Held, Record, Rule, Side, Verdict, Write, decide, is_exchanged, note_told
+from integrations.ownership import (
+    Held,
+    Record,
+    Rule,
+    Side,
+    Verdict,
+    Write,
+    are_exchanged,
+    decide,
+    is_exchanged,
+    note_told,
+)
 from integrations.providers.crm import MeetingRecord
 
 ALIVE = "alive"
@@ -106,8 +117,7 @@ class MeetingChange(Inbound):
         """What is cancelled stays so: those who attended have been told."""
         if field != "status" or self.meeting.status != Meeting.Status.CANCELLED:
             return False
-        is_echo = all(is_exchanged(self.link.exchanged, name, value) for name, value in told.items())
-        return not is_echo and self.read(field, pairs, told) == ALIVE
+        return not are_exchanged(self.link.exchanged, told) and self.read(field, pairs, told) == ALIVE
 
     def refuse_revival(self, told: Mapping[str, Any]) -> FieldWrite.Verdict:
         self.link.exchanged = note_told(self.link.exchanged, told, self.changed_at)

@@ -241,8 +241,9 @@ def read_person(attendee: BookedAttendee, lead_score: int) -> Person:
 
 def note_repeated(person: Person, attendance: Attendance | None) -> Person:
     """Whoever moves a meeting says again what he said about himself when he booked it: that is no news."""
-    said = attendance.said if attendance else {}
-    repeated = said.items() & read_said(person).items()
+    if attendance is None or not attendance.said:
+        return person
+    repeated = attendance.said.items() & read_said(person).items()
     return replace(person, repeated=frozenset(field for field, _ in repeated)) if repeated else person
 
 

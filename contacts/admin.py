@@ -23,14 +23,14 @@ from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 from contacts import dashboard, detection_admin, import_admin, lead_admin, merge_admin, review_admin  # noqa: F401
 from contacts.aliases import find_living
 from contacts.consent_admin import RECORD_CONSENT
-from contacts.detection.changes import COMPARED, note_changes
+from contacts.crm_changes import BY_HAND
 from contacts.identifiers import hold, list_values, normalise_typed_phone
 from contacts.models import Contact, ContactLink, Identifier, Matched
 from contacts.normalisation import normalise_email, split_words
 from contacts.privacy_admin import ERASE, EXPORT, ErasedFilter
 from contacts.sync import plan_elsewhere
 from contacts.transfer_admin import TransferMixin
-from contacts.upserts import index_names
+from contacts.upserts import save_edited
 from integrations.admin.base import DetailAdmin, HistoryAdmin, LongListMixin
 from integrations.admin.effect_panels import list_effects_of
 from integrations.admin.filters import SeenFilter
@@ -140,13 +140,9 @@ class ContactAdmin(TransferMixin, LongListMixin, HistoryAdmin, DetailAdmin):
         for field in form.changed_data:
             setattr(latest, field, getattr(obj, field))
             # A state that a provider had before this moment must not undo it.
-            latest.provenance[field] = [timezone.now().isoformat(), "admin"]
-        if {"full_name", "company"} & set(form.changed_data):
-            index_names(latest)
-        if set(COMPARED) & set(form.changed_data):
-            note_changes([latest.pk])
+            latest.provenance[field] = [timezone.now().isoformat(), BY_HAND]
         if form.changed_data:
-            latest.save()
+            save_edited(latest, form.changed_data)
             bring_to_crms(latest)
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> LogEntry:

@@ -4,12 +4,13 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from contacts.crm_changes import BY_HAND, IDENTIFIERS, read_owners, save_changed, set_field
+from contacts.crm_changes import BY_HAND, IDENTIFIERS, read_owners, set_field
 from contacts.identifiers import list_values, lock_indexes
 from contacts.models import Contact, ContactLink
 from contacts.renaming import list_value_indexes, rename
 from contacts.sync import plan_elsewhere, plan_push
-from contacts.upserts import lock
+from contacts.upserts import lock, save_edited
+from integrations import ownership
 from integrations.exceptions import ConflictError
 from integrations.ownership import Record, list_names
 
@@ -37,7 +38,7 @@ def take_theirs(contact_id: UUID, connection_id: int, field: str, value: str) ->
     else:
         set_field(contact, field, value, owners=read_owners(connection_id))
         contact.provenance[field] = [timezone.now().isoformat(), BY_HAND]
-    save_changed(contact, [field])
+    save_edited(contact, [field])
     undispute(link, field)
     plan_elsewhere(contact)
 
@@ -50,6 +51,5 @@ def find_link(contact_id: UUID, connection_id: int) -> ContactLink | None:
 def undispute(link: ContactLink | None, field: str) -> None:
     """The field is sent to the CRM again as soon as it differs."""
     if link:
-        names = list_names(link.connection, Record.CONTACT, field)
-        link.disputed = [name for name in link.disputed if name not in names]
+        ownership.undispute(link, list_names(link.connection, Record.CONTACT, field))
         link.save(update_fields=["disputed"])

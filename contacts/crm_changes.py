@@ -9,12 +9,11 @@ from typing import Any
 from uuid import UUID
 
 from contacts.claims import Kind
-from contacts.detection.changes import COMPARED, note_changes
 from contacts.identifiers import lock_indexes
 from contacts.models import Contact, ContactLink
 from contacts.renaming import list_value_indexes, rename
 from contacts.sync import plan_elsewhere, plan_push, read_values
-from contacts.upserts import index_names, lock
+from contacts.upserts import lock, save_edited
 from contacts.values import normalise_value
 from integrations import mappings, ownership
 from integrations.events import Origin, Outcome, RecordChanged, RecordKind
@@ -107,7 +106,7 @@ class ContactChange(Inbound):
         self.link.save(update_fields=["exchanged", "disputed"])
         ownership.log_writes(self.connection.pk, f"contact:{self.contact.pk}", self.verdicts)
         if applied:
-            save_changed(self.contact, applied)
+            save_edited(self.contact, applied)
             plan_elsewhere(self.contact, but=self.connection.pk)
         if self.is_to_be_put_right:
             plan_push(self.contact.pk, self.connection.pk)
@@ -116,14 +115,6 @@ class ContactChange(Inbound):
 def read_owners(connection_id: int) -> dict[str, int]:
     """Our users' ids by the CRM's."""
     return dict(OwnerMapping.objects.filter(connection=connection_id).values_list("external_id", "user_id"))
-
-
-def save_changed(contact: Contact, changed: list[str]) -> None:
-    """With what is indexed of it."""
-    index_names(contact)
-    contact.save()
-    if {*COMPARED, *IDENTIFIERS} & set(changed):
-        note_changes([contact.pk])
 
 
 def set_field(contact: Contact, field: str, value: str, *, owners: Mapping[str, int]) -> None:

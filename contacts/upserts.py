@@ -4,7 +4,7 @@ Every path comes here: webhooks, imports of CRMs and of files, the API. finding.
 meet the same new person at once, one looks and the others wait; the database's constraints stand behind that.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -189,6 +189,15 @@ def save_changed(contact: Contact, before: dict[str, Any]) -> None:
     elif changed or not before:
         index_names(contact)
         contact.save()
+
+
+def save_edited(contact: Contact, changed: Collection[str]) -> None:
+    """Save a contact of which these fields were set, with what is indexed of them."""
+    if {"full_name", "company"} & {*changed}:
+        index_names(contact)
+    contact.save()
+    if {*COMPARED, Kind.EMAIL, Kind.PHONE} & {*changed}:
+        note_changes([contact.pk])
 
 
 def index_names(contact: Contact) -> None:

@@ -78,7 +78,7 @@ class Inbound:
                 self.verdicts[field] = self.take(field, pairs, told)
 
     def take(self, field: str, pairs: Pairs, told: Mapping[str, Any]) -> FieldWrite.Verdict:
-        if all(ownership.is_exchanged(self.link.exchanged, name, value) for name, value in told.items()):
+        if ownership.are_exchanged(self.link.exchanged, told):
             return Verdict.ECHO
         if all(ownership.is_older(self.link.exchanged, name, self.changed_at) for name in told):
             return Verdict.STALE
@@ -104,7 +104,7 @@ class Inbound:
         if not self.link.exchanged:
             return bool(self.link.pushed_hash)
         known = {name: value for name, value in mine.items() if name in self.link.exchanged}
-        return not all(ownership.is_exchanged(self.link.exchanged, name, value) for name, value in known.items())
+        return not ownership.are_exchanged(self.link.exchanged, known)
 
     def leave(self, told: Mapping[str, Any]) -> FieldWrite.Verdict:
         """Theirs stays there, ours stays here, until one of them changes: nothing is sent over it."""
@@ -115,7 +115,7 @@ class Inbound:
     def end_dispute(self, field: str, names: list[str]) -> None:
         """Both sides agree by now, or the rules decide."""
         if set(self.link.disputed) & set(names):
-            self.link.disputed = [name for name in self.link.disputed if name not in names]
+            ownership.undispute(self.link, names)
             ownership.end_dispute(self.connection.pk, self.record, self.key, field)
 
     def dispute(self, field: str, names: list[str], held: Held, value: str) -> None:

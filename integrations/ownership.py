@@ -6,7 +6,7 @@ an administrator may change field by field.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -236,35 +236,43 @@ def is_exchanged(exchanged: Exchanged, name: str, value: Any) -> bool:
     return name in exchanged and exchanged[name][0] == digest_value(value)
 
 
+def are_exchanged(exchanged: Exchanged, values: Mapping[str, Any]) -> bool:
+    return all(is_exchanged(exchanged, name, value) for name, value in values.items())
+
+
+def read_entry(exchanged: Exchanged, name: str) -> list[str]:
+    return exchanged.get(name, ["", "", ""])
+
+
 def note_sent(exchanged: Exchanged, values: Mapping[str, Any]) -> Exchanged:
     """With what we have brought there."""
     noted = dict(exchanged)
     for name, value in values.items():
         if not is_exchanged(exchanged, name, value):
-            noted[name] = [digest_value(value), "", exchanged.get(name, [""])[0]]
+            noted[name] = [digest_value(value), "", read_entry(exchanged, name)[0]]
     return noted
 
 
 def note_told(exchanged: Exchanged, values: Mapping[str, Any], changed_at: datetime | None) -> Exchanged:
     """With what the CRM says that it has."""
     at = changed_at.isoformat() if changed_at else ""
-    told = {name: [digest_value(value), at, exchanged.get(name, ["", "", ""])[2]] for name, value in values.items()}
+    told = {name: [digest_value(value), at, read_entry(exchanged, name)[2]] for name, value in values.items()}
     return {**exchanged, **told}
 
 
 def note_doubt(exchanged: Exchanged, names: Iterable[str]) -> Exchanged:
     """Both sides have changed these since they last agreed, and the CRM's word on them has not been weighed yet."""
-    return {**exchanged, **{name: ["", "", exchanged.get(name, ["", "", ""])[2]] for name in names}}
+    return {**exchanged, **{name: ["", "", read_entry(exchanged, name)[2]] for name in names}}
 
 
 def was_overwritten(exchanged: Exchanged, values: Mapping[str, Any]) -> bool:
     """Whether the CRM holds again what we have written over before: something over there insists on it."""
-    return any(exchanged.get(name, ["", "", ""])[2] == digest_value(value) for name, value in values.items())
+    return any(read_entry(exchanged, name)[2] == digest_value(value) for name, value in values.items())
 
 
 def is_older(exchanged: Exchanged, name: str, changed_at: datetime | None) -> bool:
     """Whether the CRM has told something later about this field."""
-    at = exchanged.get(name, ["", "", ""])[1]
+    at = read_entry(exchanged, name)[1]
     return bool(at and changed_at and changed_at < datetime.fromisoformat(at))
 
 
@@ -285,10 +293,6 @@ def log_writes(connection_id: int, subject: str, verdicts: Mapping[str, FieldWri
         if verdict != Verdict.SAME
     ]
     FieldWrite.objects.bulk_create(rows)
-
-
-def forget_writes(subjects: Iterable[str]) -> None:
-    FieldWrite.objects.filter(subject__in=list(subjects)).delete()
 
 
 # --- Conflicts --------------------------------------------------------------------------------------------------------
@@ -324,6 +328,11 @@ def on_dispute(notify: Notify) -> Notify:
 def ask(dispute: Dispute) -> None:
     for notify in _disputes:
         notify(dispute)
+
+
+def undispute(link: Link, names: Collection[str]) -> None:
+    """These are sent to the CRM again as soon as they differ. The link is changed, and not saved."""
+    link.disputed = [name for name in link.disputed if name not in names]
 
 
 type NotifyEnd = Callable[[int, FieldMapping.Record, UUID, str], None]
