@@ -1,9 +1,14 @@
 """What Keepsync's commands share: exit status 0 done, 1 failed, 2 wrong usage; `--json` for one object on stdout."""
 
 import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from integrations import http
 
 
 class KeepsyncCommand(BaseCommand):
@@ -32,3 +37,15 @@ class UsageError(CommandError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, returncode=2)
+
+
+@contextmanager
+def quiet_requests() -> Iterator[None]:
+    """No line in the log for each call outside: they would hide a progress bar or the results."""
+    requests_logger = logging.getLogger(http.__name__)
+    before = requests_logger.level
+    requests_logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        requests_logger.setLevel(before)

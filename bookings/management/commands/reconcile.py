@@ -1,6 +1,5 @@
 """Reconciliation in the shell, in the foreground."""
 
-import logging
 import time
 from collections import Counter
 from datetime import UTC, datetime
@@ -13,10 +12,9 @@ from django.utils.dateparse import parse_date, parse_datetime
 
 from bookings.models import ReconciliationRun
 from bookings.reconciliation import runs
-from integrations import http
 from integrations.exceptions import KeepsyncError, StateError
 from integrations.jobs import wake_planned
-from integrations.management.base import KeepsyncCommand, UsageError
+from integrations.management.base import KeepsyncCommand, UsageError, quiet_requests
 from integrations.models import Connection
 from integrations.pairs import CALENDAR
 
@@ -44,18 +42,17 @@ class Command(KeepsyncCommand):
         parser.add_argument("--dry-run", action="store_true", help="change nothing, only count")
 
     def run(self, options: dict[str, Any]) -> dict[str, Any]:
-        # Each call is logged; a bar between such lines is none.
-        logging.getLogger(http.__name__).setLevel(logging.WARNING)
         since = read_since(options["since"])
         connections = list_connections(options["connection"])
         reconcile = self.rehearse if options["dry_run"] else self.reconcile
         results: list[dict[str, Any]] = []
         failures: list[str] = []
-        for connection in connections:
-            try:
-                results.append(reconcile(connection, since))
-            except CommandError as error:
-                failures.append(str(error))
+        with quiet_requests():
+            for connection in connections:
+                try:
+                    results.append(reconcile(connection, since))
+                except CommandError as error:
+                    failures.append(str(error))
         if failures:
             raise CommandError("\n".join(failures))
         result = add_up(results)

@@ -1,8 +1,5 @@
 """The rehearsal in the shell."""
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -12,7 +9,7 @@ from bookings.rehearsal.faults import FAULTS
 from bookings.rehearsal.runs import Result, run
 from bookings.rehearsal.stage import set_stage
 from integrations.exceptions import SetupError
-from integrations.management.base import KeepsyncCommand, UsageError
+from integrations.management.base import KeepsyncCommand, UsageError, quiet_requests
 
 TIMEOUT_S = 60.0
 
@@ -61,18 +58,6 @@ class Command(KeepsyncCommand):
         line = f"{verdict}  {result.name} ({result.seconds:.1f} s){': ' if result.reason else ''}{result.reason}"
         (self.stderr if self.is_json else self.stdout).write(line)
         return result
-
-
-@contextmanager
-def quiet_requests() -> Iterator[None]:
-    """Each look at the sandbox is a request; their lines would hide the results."""
-    requests_logger = logging.getLogger("integrations.http")
-    before = requests_logger.level
-    requests_logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        requests_logger.setLevel(before)
 
 
 def read_cases(names: list[str], *, is_faulty: bool) -> list[Case]:

@@ -1,6 +1,7 @@
 """manage.py reconcile: figures as JSON, a progress bar for people, and what its exit status says."""
 
 import json
+import logging
 import time
 from io import StringIO
 from typing import Any
@@ -10,6 +11,7 @@ from django.apps import apps
 from django.core.management import CommandError, call_command
 
 from bookings.models import Discrepancy, Meeting, ReconciliationRun
+from integrations import http
 from integrations.models import Connection
 from tests.bookings.flows.playing import run_effects
 from tests.factories import make_connection
@@ -93,6 +95,15 @@ def test_people_see_a_bar_and_a_sentence(live, calendar):
     assert out.getvalue() == "2 checked, 1 discrepancies (1 missing_here): 1 repaired, 0 wait for a person.\n"
     assert "[####" in err.getvalue()
     assert "2 checked" in err.getvalue()
+
+
+def test_calls_are_not_logged_between_the_steps_of_the_bar_but_are_again_after_it(live, calendar, caplog):
+    live.tell("evt_1")
+    with caplog.at_level(logging.INFO):
+        call_command("reconcile", stdout=StringIO(), stderr=StringIO())
+        assert "request sent" not in caplog.text
+        http.record("GET", "https://calendar.live/v1/events", "calendar.live", 200, 0.1)
+    assert "request sent" in caplog.text
 
 
 def test_all_active_calendars_are_compared_or_the_one_that_is_named(live, calendar):
