@@ -45,8 +45,8 @@ def look_again(request: BookingRequest) -> None:
         plan_take_in(request.crm_id, request.record_id)
 
 
-def plan_take_in(connection_id: int, external_id: str) -> None:
-    plan(TAKE_IN, connection_id=connection_id, subject=f"record:{external_id}")
+def plan_take_in(connection_id: int, external_id: str, *, delay_s: float = 0) -> None:
+    plan(TAKE_IN, connection_id=connection_id, subject=f"record:{external_id}", delay_s=delay_s)
 
 
 def may_book(connection_id: int) -> bool:

@@ -1,6 +1,6 @@
 """Bringing meetings to the CRMs: planned when a meeting has changed, made from its state when the effect runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC
 from typing import Any
 from uuid import UUID
@@ -10,13 +10,14 @@ from django.utils import timezone
 
 from bookings.models import Attendance, BookingRequest, Meeting, MeetingLink
 from bookings.timezones import format_instant
+from bookings.untold_changes import Push, leave_untold
 from contacts.models import Contact, ContactLink
 from contacts.sync import on_first_link, plan_contacts
 from integrations import mappings
 from integrations.effects import OPEN, Result, Skipped, Task, carries_out_together, plan
 from integrations.models import Connection, Effect, FieldMapping
 from integrations.models.provenance import caused_by, create_recorded
-from integrations.ownership import is_exchanged, is_there, list_unchanged, note_sent
+from integrations.ownership import are_exchanged, is_exchanged, is_there, list_unchanged, note_sent
 from integrations.pairs import list_crms, save_prepared
 from integrations.providers.crm import CrmContact, CrmMeeting
 from integrations.pushes import UNCHANGED, Pushed, push
@@ -24,6 +25,7 @@ from integrations.pushes import UNCHANGED, Pushed, push
 UPSERT = "meeting.upsert"
 # Under which names it is noted what was sent beside the values.
 CONTACTS, CANCELLED = " contacts", " cancelled"
+CROSSED = Skipped("Somebody has changed the same over there meanwhile: the record is looked at before it is written.")
 
 
 def follow(meeting: Meeting) -> None:
@@ -64,6 +66,7 @@ def push_meetings(tasks: Sequence[Task]) -> Sequence[Result]:
     """Create or update meetings at one CRM, with those of their contacts that are there."""
     connection, account = tasks[0].connection, tasks[0].account
     batch = Batch(connection, mappings.Owners(connection, account), [task.subject_id for task in tasks])
+    batch.untold = leave_untold(connection, account, batch.list_updates(tasks))
     crm = mappings.get_crm(connection)
     return push(
         tasks,
@@ -74,7 +77,7 @@ def push_meetings(tasks: Sequence[Task]) -> Sequence[Result]:
 
 
 class Batch:
-    """What is needed to make the records of several meetings, loaded at once."""
+    """What is needed to make the records of several meetings, loaded at once. `untold` is left alone over there."""
 
     def __init__(self, connection: Connection, owners: mappings.Owners, ids: Sequence[str]) -> None:
         self.owners = owners
@@ -90,6 +93,13 @@ class Batch:
             contact__erased_at=None,
         )
         self.contact_ids = dict(people.values_list("contact_id", "external_id"))
+        self.untold: Mapping[UUID, frozenset[str]] = {}
+
+    def list_updates(self, tasks: Sequence[Task]) -> list[Push]:
+        """What would be written over records that are there. Of a try whose answer was lost nobody knows who wrote."""
+        asked = [self.meetings.get(task.subject_id) for task in tasks if not task.is_repeat]
+        linked = [(meeting, self.links.get(meeting.pk)) for meeting in asked if meeting]
+        return [(meeting, link, self.describe(meeting)) for meeting, link in linked if link and not link.is_gone]
 
     def make_record(self, task: Task) -> CrmMeeting | Skipped:
         meeting = self.meetings.get(task.subject_id)
@@ -101,7 +111,14 @@ class Batch:
         if meeting.pk in self.asked:
             return Skipped("calendar.live is asked for what the record holds: what comes of it is brought there.")
         record = self.describe(meeting, may_exist=task.is_repeat)
-        return UNCHANGED if link and is_there(link, list_all(record)) else record
+        if link and is_there(link, list_all(record)):
+            return UNCHANGED
+        return CROSSED if link and self.has_nothing_left(link, record) else record
+
+    def has_nothing_left(self, link: MeetingLink, record: CrmMeeting) -> bool:
+        if link.meeting_id not in self.untold:
+            return False
+        return are_exchanged(link.exchanged, {**record.list_changed(), **list_beside(record)})
 
     def describe(self, meeting: Meeting, *, may_exist: bool = False) -> CrmMeeting:
         """What the meeting is to be at the CRM."""
@@ -114,7 +131,7 @@ class Batch:
         return CrmMeeting(
             key=str(meeting.pk),
             values=values,
-            unchanged=list_unchanged(link, values),
+            unchanged=list_unchanged(link, values) | self.untold.get(meeting.pk, frozenset()),
             keeps_status=link is not None and is_exchanged(link.exchanged, CANCELLED, is_cancelled),
             external_id=link.external_id if link else "",
             may_exist=may_exist,

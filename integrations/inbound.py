@@ -2,8 +2,8 @@
 
 1. What the CRM tells is compared with what both sides last said: our own pushes come back, and are dropped.
 2. The rest passes `ownership.decide`, against what we hold now.
-3. What is blocked, or older, is put right over there, once: where the same value comes again, something over there
-   insists on it, and a person has to see why.
+3. What is blocked, or older, is put right over there, once for each value of ours: where the same comes again,
+   something over there insists on it, and a person has to see why.
 """
 
 from collections.abc import Mapping
@@ -95,7 +95,8 @@ class Inbound:
         else:
             self.end_dispute(field, list(mine))
         if decision.verdict != Verdict.CONFLICT and decision.value != value:
-            self.is_to_be_put_right |= not ownership.was_overwritten(self.link.exchanged, told)
+            insists = ownership.was_overwritten(self.link.exchanged, told)
+            self.is_to_be_put_right |= known.is_news or not insists
         self.link.exchanged = ownership.note_told(self.link.exchanged, told, self.changed_at)
         return decision.verdict
 
@@ -109,7 +110,7 @@ class Inbound:
     def leave(self, told: Mapping[str, Any]) -> FieldWrite.Verdict:
         """Theirs stays there, ours stays here, until one of them changes: nothing is sent over it."""
         mine = {name: self.ours.get(name) for name in told}
-        self.link.exchanged = ownership.note_told(self.link.exchanged, mine, None)
+        self.link.exchanged = ownership.note_left(self.link.exchanged, mine, told)
         return Verdict.BLOCKED
 
     def end_dispute(self, field: str, names: list[str]) -> None:

@@ -186,6 +186,11 @@ def may_write(rule: Rule, write: Write, held: Held) -> bool:
     return True
 
 
+def may_come_from_crm(rule: Rule) -> bool:
+    """Whether any write of the CRM counts."""
+    return rule.owner == Side.CRM or rule.mode != Mode.NEVER
+
+
 def append(write: Write, held: Held) -> Decision:
     """Below what is there, unless it stands there already."""
     if write.value in held.value:
@@ -195,7 +200,8 @@ def append(write: Write, held: Held) -> Decision:
 
 # --- What was exchanged -----------------------------------------------------------------------------------------------
 
-# A CRM's field → [digest of what it holds, when the CRM said so (empty: we did), digest of what we last wrote over].
+# A CRM's field → [digest of what it holds, when the CRM said so (empty: we did), digest of what we last wrote over]. A
+# fourth one is the digest of what it really holds, where that is left there.
 type Exchanged = dict[str, list[str]]
 
 
@@ -263,6 +269,18 @@ def note_told(exchanged: Exchanged, values: Mapping[str, Any], changed_at: datet
 def note_doubt(exchanged: Exchanged, names: Iterable[str]) -> Exchanged:
     """Both sides have changed these since they last agreed, and the CRM's word on them has not been weighed yet."""
     return {**exchanged, **{name: ["", "", read_entry(exchanged, name)[2]] for name in names}}
+
+
+def note_left(exchanged: Exchanged, mine: Mapping[str, Any], told: Mapping[str, Any]) -> Exchanged:
+    """As if the CRM held ours, so that nothing is sent until one of them changes; what it does hold is left there."""
+    noted = note_told(exchanged, mine, None)
+    return noted | {name: [*noted[name], digest_value(value)] for name, value in told.items()}
+
+
+def is_anothers(exchanged: Exchanged, name: str, there: Any, ours: Any) -> bool:
+    """Whether a value that a CRM holds is neither ours nor known: somebody has changed it, and it was not weighed."""
+    held, _, _, *left = exchanged.get(name, ["", "", ""])
+    return bool(held) and digest_value(there) not in (held, digest_value(ours), *left)
 
 
 def was_overwritten(exchanged: Exchanged, values: Mapping[str, Any]) -> bool:

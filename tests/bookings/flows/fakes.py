@@ -99,6 +99,7 @@ def read_body(request: requests.PreparedRequest) -> Any:
 
 OBJECTS = "/crm/objects/2026-03"
 PROPERTIES = "/crm/properties/2026-03"
+ASSOCIATIONS = "/crm/associations/2026-03"
 
 
 class HubSpot(Fake):
@@ -121,6 +122,7 @@ class HubSpot(Fake):
             rf"POST {OBJECTS}/meetings/batch/update": lambda body: self.update(self.meetings, body),
             rf"POST {OBJECTS}/meetings/batch/create": self.create_meetings,
             rf"POST {OBJECTS}/meetings/batch/read": self.read_meetings,
+            rf"POST {ASSOCIATIONS}/meetings/contacts/batch/read": self.read_attendees,
             rf"PUT {OBJECTS}/meetings/(\d+)/associations/default/contacts/(\d+)": self.associate,
         }
 
@@ -165,6 +167,15 @@ class HubSpot(Fake):
         wanted, name = {each["id"] for each in body["inputs"]}, body.get("idProperty")
         found = [record(key, each) for key, each in self.meetings.items() if (each[name] if name else key) in wanted]
         return 200, batch(found)
+
+    def read_attendees(self, body: Any) -> Answer:
+        types = [{"category": "HUBSPOT_DEFINED", "typeId": 200, "label": None}]
+        results = [
+            {"from": {"id": each["id"]}, "to": [{"toObjectId": key, "associationTypes": types} for key in attending]}
+            for each in body["inputs"]
+            if (attending := sorted(self.attending.get(each["id"], ())))
+        ]
+        return 200, batch(results)
 
     def associate(self, body: Any, meeting: str, contact: str) -> Answer:
         self.attending[meeting].add(contact)
