@@ -7,18 +7,21 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection as database
+from django.test import TransactionTestCase
 from hypothesis import settings as hypothesis_settings
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from integrations import effects, endpoints
 from integrations.models import Connection
+from tests.clean_database import empty
 from tests.factories import make_connection
 from tests.template_database import make_template
 
 # On a busy machine one example may take long, which says nothing about the code.
 hypothesis_settings.register_profile("unhurried", parent=hypothesis_settings(), deadline=None)
 hypothesis_settings.load_profile("unhurried")
+TransactionTestCase._fixture_teardown = empty  # type: ignore[method-assign]
 
 
 @pytest.fixture(scope="session")
