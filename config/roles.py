@@ -19,6 +19,8 @@ HIDDEN = (
     "integrations.view_token",
     "integrations.view_webhooksecret",
     "integrations.view_signincount",
+    "integrations.view_secondfactor",
+    "integrations.view_recoverycode",
 )
 
 OPERATES = (

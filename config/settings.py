@@ -4,8 +4,10 @@ import os
 from typing import Any
 
 from django.core.management.utils import get_random_secret_key
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 from django.utils.csp import CSP
+from django.utils.functional import lazy
 
 from config import env
 from integrations.privacy.keys import generate_key, parse_key, parse_keys
@@ -93,6 +95,7 @@ MIDDLEWARE = (
         "django.middleware.common.CommonMiddleware",
         "django.middleware.csrf.CsrfViewMiddleware",
         "django.contrib.auth.middleware.AuthenticationMiddleware",
+        "integrations.second_factor_middleware.SecondFactorMiddleware",
         "django.contrib.messages.middleware.MessageMiddleware",
         "django.middleware.clickjacking.XFrameOptionsMiddleware",
         "integrations.middleware.RememberBrowserMiddleware",
@@ -165,6 +168,9 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
+AUTHENTICATION_BACKENDS = ["integrations.backends.PasswordBackend"]
+# Of everybody who may change something. Tokens of the API are not concerned.
+REQUIRE_SECOND_FACTOR = env.read_bool("REQUIRE_SECOND_FACTOR", default=False)
 LOGIN_URL = reverse_lazy("admin:login")
 LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
 # Since signing in, or since the last message that a page has shown.
@@ -271,6 +277,8 @@ UNFOLD = {
     "SITE_HEADER": "Keepsync",
     "SITE_SUBHEADER": "calendar.live and the CRM, in step",
     "SITE_SYMBOL": "sync",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lazy(static, str)("keepsync/icon.svg")}],
+    "ACCOUNT": {"navigation": [{"title": "Your account", "link": reverse_lazy("account")}]},
     "SHOW_VIEW_ON_SITE": False,
     "LOGIN": {"form": "integrations.sign_in_form.SignInForm"},
     "DASHBOARD_CALLBACK": "integrations.admin.dashboard.add_to_start_page",

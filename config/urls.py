@@ -1,6 +1,7 @@
 """All addresses: webhooks and health, the REST API, and the admin."""
 
 from django.contrib import admin
+from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView, TemplateView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
@@ -31,10 +32,12 @@ urlpatterns = [
     path("metrics", metrics, name="metrics"),
     path("payments/paid/", TemplateView.as_view(template_name="payments/paid.html")),
     path("payments/open/", TemplateView.as_view(template_name="payments/open.html")),
+    path("favicon.ico", RedirectView.as_view(url=static("keepsync/favicon.ico"))),
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("", include("integrations.urls")),
     path("oauth/callback/", finish_authorisation, name="oauth_callback"),
     path("oauth/<str:slug>/start/", start_authorisation, name="oauth_start"),
     path("api/", include(api)),
+    path("admin/account/", include("integrations.admin.account")),
     path("admin/", admin.site.urls),
 ]

@@ -24,7 +24,8 @@ KeepsyncError
 │   │   └── StaleVersionError   … because it was changed since
 │   └── LeaseLostError          another process works on the row
 ├── AuthorisationError          a walk to a provider's consent page cannot be finished: it is begun again
-├── SignInClosedError           too many wrong passwords; it opens again by itself
+├── SignInClosedError           too many wrong passwords or codes; it opens again by itself
+├── WrongCodeError              a code of the second factor is wrong, or was used
 └── StateError                  an operator's action does not fit the row's state
 """
 
@@ -191,6 +192,10 @@ class SignInClosedError(KeepsyncError):
         text = f"Too many tries. Signing in is open again {soon}, at {opens_at:%H:%M} UTC."
         hint = " In a browser in which you have signed in before, it is open now." if is_for_account else ""
         super().__init__(text + hint)
+
+
+class WrongCodeError(KeepsyncError):
+    """The message says which code is wanted."""
 
 
 class StateError(KeepsyncError):

@@ -36,6 +36,8 @@ LIMITS: Mapping[str, tuple[int, timedelta]] = {
     Door.ADDRESS: (30, timedelta(minutes=10)),
     Door.PAIR: (6, timedelta(minutes=10)),
     Door.ACCOUNT: (60, timedelta(hours=1)),
+    # Whoever comes so far has the password. At this rate a code of six digits is guessed in years.
+    Door.CODE: (10, timedelta(hours=1)),
 }
 # Somebody attacks: one person's forgotten password closes neither.
 ATTACKED = (Door.ADDRESS, Door.ACCOUNT)
@@ -105,6 +107,15 @@ def list_doors(visit: Visit, user: User | None) -> list[tuple[Door, str]]:
     return [(Door.ADDRESS, visit.address), (Door.PAIR, f"{visit.address}\0{name}"), (Door.ACCOUNT, name)]
 
 
+def count_code(user: User) -> SignInCount:
+    """Count a try at the second factor. Raises SignInClosedError after too many, wherever they came from."""
+    row = count_at(Door.CODE, str(user.pk), user=user, address="")
+    if row.tries > LIMITS[Door.CODE][0]:
+        logger.warning("code refused", extra={"kind": Door.CODE})
+        raise SignInClosedError(row.ends_at, is_for_account=False)
+    return row
+
+
 @transaction.atomic
 def count_at(door: Door, about: str, *, user: User | None, address: str) -> SignInCount:
     now, (_, length) = timezone.now(), LIMITS[door]
@@ -119,8 +130,8 @@ def count_at(door: Door, about: str, *, user: User | None, address: str) -> Sign
 
 
 def take_back(counted: Sequence[SignInCount]) -> None:
-    """The password was right: what the person mistyped before is forgotten, what others tried is not."""
-    own = [row.pk for row in counted if row.door in (Door.BROWSER, Door.PAIR)]
+    """It was right: what the person mistyped before is forgotten, what others tried is not."""
+    own = [row.pk for row in counted if row.door in (Door.BROWSER, Door.PAIR, Door.CODE)]
     SignInCount.objects.filter(pk__in=own).delete()
     others = SignInCount.objects.filter(pk__in=[row.pk for row in counted])
     others.update(tries=Greatest(F("tries") - 1, 0))

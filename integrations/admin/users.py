@@ -12,19 +12,66 @@ from rest_framework.authtoken.admin import TokenAdmin as BaseTokenAdmin
 from rest_framework.authtoken.models import TokenProxy
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from integrations.admin.base import Admin, show_page
+from integrations.admin.base import Admin, Button, DetailAdmin, show_page
 from integrations.admin.formats import show_instant
 from integrations.roles import NAMES
+from integrations.second_factors import end_sessions, find_factor, remove
 
 for model in (User, Group, TokenProxy):
     admin.site.unregister(model)
 
 
+def reset_second_factor(request: HttpRequest, user: User, values: dict[str, Any]) -> str:
+    remove(user)
+    end_sessions(user, but=request.session.session_key if user == request.user else None)
+    return f"{user} signs in with the password alone from now on, and can set a second factor up again."
+
+
+RESET = Button(
+    name="reset_second_factor",
+    label="Reset second factor",
+    # Of nobody's role: who can do this can sign in as anybody whose password he knows.
+    permission="integrations.delete_secondfactor",
+    explain=lambda user: (
+        f"{user} has lost the phone, and has no recovery code either: make sure that it is really them who ask. "
+        "The password alone signs them in from then on, and all their sessions end."
+    ),
+    run=reset_second_factor,
+    log="Reset the second factor",
+    fits=lambda user: find_factor(user) is not None,
+    icon="phonelink_erase",
+)
+
+
+class SecondFactorFilter(admin.SimpleListFilter):
+    title = "second factor"
+    parameter_name = "second_factor"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("on", "On"), ("off", "Off")]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        chosen = self.value()
+        return queryset.filter(second_factor__confirmed_at__isnull=chosen == "off") if chosen else queryset
+
+
 @admin.register(User)
-class UserAdmin(BaseUserAdmin, Admin):
+class UserAdmin(BaseUserAdmin, DetailAdmin):
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
+    list_display = (*BaseUserAdmin.list_display, "second_factor_since")
+    list_select_related = ("second_factor",)
+    list_filter = (*BaseUserAdmin.list_filter, SecondFactorFilter)
+    buttons = (RESET,)
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).select_related("second_factor").defer("second_factor__key")
+
+    @admin.display(description="second factor", ordering="second_factor__confirmed_at")
+    def second_factor_since(self, user: User) -> str:
+        factor = find_factor(user)
+        return show_instant(factor.confirmed_at) if factor else "Off"
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
         """Who may only look sees no part of the password's hash."""

@@ -13,6 +13,7 @@ from integrations.models.ownership import FieldRule, FieldWrite
 from integrations.models.polls import Poll
 from integrations.models.provenance import History, RecordedChange
 from integrations.models.replay_plans import ReplayItem, ReplayPlan, Verdict
+from integrations.models.second_factors import RecoveryCode, SecondFactor
 from integrations.models.sign_ins import SignInCount
 from integrations.models.tokens import Authorisation, Token
 
@@ -36,9 +37,11 @@ __all__ = [
     "Pair",
     "Poll",
     "RecordedChange",
+    "RecoveryCode",
     "RejectionCount",
     "ReplayItem",
     "ReplayPlan",
+    "SecondFactor",
     "SignInCount",
     "Token",
     "Verdict",

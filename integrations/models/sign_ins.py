@@ -19,6 +19,7 @@ class SignInCount(models.Model):
         ADDRESS = "address", "Any account from one address"
         PAIR = "pair", "One account from one address"
         ACCOUNT = "account", "One account from anywhere"
+        CODE = "code", "Codes of one account's second factor"
 
     # A blind index of the door, and of the account, the address or the browser that it is about.
     key = models.BinaryField(unique=True)

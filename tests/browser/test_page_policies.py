@@ -29,11 +29,11 @@ BESIDE = [
 
 @pytest.fixture
 def complaints(page: Page) -> list[str]:
-    """Errors in the browser's console, as refusals are. By itself it asks for an icon at /favicon.ico."""
+    """Errors in the browser's console, as refusals are, and what is not found."""
     found: list[str] = []
 
     def hear(message: ConsoleMessage) -> None:
-        if message.type == "error" and not message.location["url"].endswith("/favicon.ico"):
+        if message.type == "error":
             found.append(f"{page.url}: {message.text}")
 
     page.on("console", hear)

@@ -88,7 +88,7 @@ TABLE: dict[str, dict[str, str]] = {
     },
     "auth.user": {
         OPERATOR: "view",
-        NOBODY: "add change delete page:password_change",
+        NOBODY: "add change delete page:password_change button:reset_second_factor",
     },
     "auth.group": {
         NOBODY: "add change delete view",

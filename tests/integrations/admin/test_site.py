@@ -1,5 +1,6 @@
 """The rest of the admin: its start page, navigation, users, tokens, and the queue."""
 
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -175,3 +176,11 @@ def test_a_failed_job_is_listed_without_what_it_said(admin_client: Client) -> No
         page = get_page(admin_client, address)
         assert "integrations.jobs.sweep" in page
         assert "zoe@example.com" not in page
+
+
+def test_the_browser_finds_an_icon(client: Client, admin_client: Client) -> None:
+    address = client.get("/favicon.ico").headers["Location"]
+
+    with closing(client.get(address)) as icon:
+        assert icon.headers["Content-Type"] in ("image/x-icon", "image/vnd.microsoft.icon")
+    assert 'rel="icon" href="/static/keepsync/icon.svg"' in get_page(admin_client, "/admin/")
