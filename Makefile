@@ -27,8 +27,8 @@ $(VENV)/dev.stamp: requirements-dev.lock $(VENV)/run.stamp
 
 install: $(VENV)/run.stamp  ## Make .venv with the locked dependencies.
 
-run: $(VENV)/run.stamp  ## Start web, worker and sandbox, with demo data. Ctrl-C stops all.
-	@$(PY) manage.py run
+run: $(VENV)/run.stamp  ## Start web, worker and sandbox, with demo data (EMPTY=1: without). Ctrl-C stops all.
+	@$(PY) manage.py run $(if $(EMPTY),--empty)
 
 CONTRACTS := tests/integrations/providers tests/integrations/sandbox
 

@@ -23,6 +23,7 @@ from bookings import (  # noqa: F401
     reconciliation_admin,
     reservation_admin,
     review_facts,
+    trial_booking_admin,
 )
 from bookings.local_times import show_local
 from bookings.models import Attendance, Calendar, Meeting

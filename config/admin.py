@@ -70,6 +70,8 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             "title": "Administration",
             "separator": True,
             "items": [
+                link("First steps", "flag", "integrations.firststep"),
+                link("Test bookings", "event_available", "bookings.trialbooking"),
                 link("Users", "badge", "auth.user"),
                 link("Groups", "groups", "auth.group"),
                 link("Sign-ins", "login", "integrations.signincount"),

@@ -41,6 +41,7 @@ OPERATES = (
 INTEGRATES = (
     "integrations.add_connection",
     "integrations.change_connection",
+    "integrations.change_firststep",
     "integrations.add_fieldmapping",
     "integrations.change_fieldmapping",
     "integrations.delete_fieldmapping",
@@ -64,6 +65,8 @@ INTEGRATES = (
     "bookings.change_price",
     "bookings.delete_price",
     "bookings.change_calendar",
+    "bookings.add_trialbooking",
+    "bookings.change_trialbooking",
     # People's data leaves, or is gone for good.
     "contacts.export_contact",
     "contacts.access_contact_data",

@@ -19,6 +19,8 @@ from integrations.pairs import make_pair
 SLUG = "calendar-live"
 USERNAME, PASSWORD = "admin", "keepsync"
 ACCESS_TOKEN = "sandbox-access-token"  # noqa: S105
+# What the sandbox signs with where a person sets the connections up.
+WEBHOOK_SECRET = "sandbox-webhook-secret"  # noqa: S105
 PIPEDRIVE_LOGIN = "keepsync:sandbox"
 
 
@@ -89,7 +91,7 @@ def ensure_prices(prices: Any) -> None:
         prices.objects.get_or_create(event_type=event_type, defaults={"amount": amount, "currency": currency})
 
 
-def processes(python: str) -> list[tuple[str, str, dict[str, str]]]:
+def processes(python: str, *, is_empty: bool = False) -> list[tuple[str, str, dict[str, str]]]:
     """Name, command and environment of each process."""
     smtp_port = str(free_port())
     environ = {**os.environ, "PYTHONUNBUFFERED": "1"}
@@ -97,7 +99,7 @@ def processes(python: str) -> list[tuple[str, str, dict[str, str]]]:
     gunicorn = f"{python} -m gunicorn --log-level warning"
     sandbox = {
         **environ,
-        **webhook_variables(),
+        **webhook_variables(is_empty=is_empty),
         "SANDBOX_ACCESS_TOKEN": ACCESS_TOKEN,
         "SANDBOX_SMTP_PORT": smtp_port,
         "SANDBOX_STATE": os.environ.get("SANDBOX_STATE") or str(settings.BASE_DIR / ".data" / "sandbox.json"),
@@ -118,16 +120,24 @@ def make_counts_folder() -> str:
     return str(folder)
 
 
-def webhook_variables() -> dict[str, str]:
+def webhook_variables(*, is_empty: bool) -> dict[str, str]:
     """Where the sandbox posts each provider's webhooks, and what it signs them with."""
     variables: dict[str, str] = {}
     for played in PLAYED:
         if not played.variables:
             continue
-        secret = WebhookSecret.objects.filter(connection__slug=played.slug, retired_at=None)[:1].get()
         variables[f"{played.variables}_WEBHOOK_URL"] = f"http://127.0.0.1:{settings.PORT}/webhooks/{played.slug}/"
-        variables[f"{played.variables}_WEBHOOK_SECRET"] = secret.secret
+        variables[f"{played.variables}_WEBHOOK_SECRET"] = given_secret(played) if is_empty else read_secret(played)
     return variables
+
+
+def given_secret(played: Played) -> str:
+    """What a person enters here."""
+    return played.webhook_secret or WEBHOOK_SECRET
+
+
+def read_secret(played: Played) -> str:
+    return WebhookSecret.objects.filter(connection__slug=played.slug, retired_at=None)[:1].get().secret
 
 
 def free_port() -> int:
@@ -182,4 +192,15 @@ Keepsync is running.{made}
                                    Slack and the mailbox received
 
 Ctrl-C stops everything.
+"""
+
+
+def first_steps_text() -> str:
+    """What a person needs to connect the sandbox by hand."""
+    return f"""
+  It has no connections: open First steps in the admin. Everything outside is played by the sandbox:
+
+  calendar.live   slug {SLUG}, base URL {sandbox_url()}, access token {ACCESS_TOKEN}
+  HubSpot         slug hubspot, base URL {sandbox_url()}/hubspot, access token {ACCESS_TOKEN}
+  both            webhook secret {WEBHOOK_SECRET}
 """

@@ -6,6 +6,7 @@ from bookings.models.payments import Payment, Price
 from bookings.models.reconciliation import Discrepancy, ReconciliationRun, SeenEvent
 from bookings.models.requests import BookingRequest
 from bookings.models.reservations import Reservation
+from bookings.models.trial_bookings import TrialBooking
 
 __all__ = [
     "Attendance",
@@ -21,4 +22,5 @@ __all__ = [
     "ReconciliationRun",
     "Reservation",
     "SeenEvent",
+    "TrialBooking",
 ]

@@ -15,7 +15,6 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from integrations.admin.charts import Chart
-from integrations.admin.connection_buttons import is_crm
 from integrations.admin.dashboard_charts import (
     View,
     chart_backlog,
@@ -27,14 +26,17 @@ from integrations.admin.dashboard_charts import (
 )
 from integrations.admin.dashboard_connections import list_connections, show_connections
 from integrations.admin.dashboard_health import examine
+from integrations.admin.first_steps import list_steps
 from integrations.admin.formats import address_of_list, format_utc
 from integrations.admin.panels import Panel
 from integrations.admin.replaying import DELIVERIES, EFFECTS, Replayable
-from integrations.models import Connection, Delivery, Effect, Pair
+from integrations.first_steps import is_over
+from integrations.models import Connection, Delivery, Effect
 from integrations.operations.figures import PERIODS, Period, What, read_backlog, read_cells
 from integrations.operations.standing import OPEN, Standing, look_at_deliveries, look_at_effects
 
 VIEW_CONNECTION = "integrations.view_connection"
+VIEW_STEPS = "integrations.view_firststep"
 DEFAULT_PERIOD = "24h"
 # More than so many are not counted.
 COUNTED = 10_000
@@ -48,15 +50,6 @@ class Figure:
     value: str
     address: str
     tone: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One of the first things to do in a new installation; `address` is empty where one may not."""
-
-    text: str
-    is_done: bool
-    address: str
 
 
 type FigureMaker = Callable[[HttpRequest], Iterable[Figure]]
@@ -103,7 +96,7 @@ def make_dashboard(request: HttpRequest, period: Period) -> dict[str, Any]:
     deliveries = look_at_deliveries(now) if DELIVERIES in kinds else None
     effects = look_at_effects() if EFFECTS in kinds else None
     connections, may_see = list_connections(), request.user.has_perm(VIEW_CONNECTION)
-    steps = list_steps(request, connections)
+    steps = list_steps(request) if request.user.has_perm(VIEW_STEPS) and not is_over() else []
     figures = [*list_standing(deliveries, effects), *(figure for maker in _figures for figure in maker(request))]
     sections = [section for maker in _sections if (section := maker(request))]
     charts, effect_table = make_charts(period, kinds, connections) if kinds and not steps else ([], [])
@@ -154,23 +147,3 @@ def list_standing(deliveries: Standing | None, effects: Standing | None) -> list
         tone = "bad" if standing.dead_count else ""
         figures.append(Figure(f"Dead {name}", show_count(standing.dead_count), dead_letters, tone))
     return figures
-
-
-# --- An empty installation --------------------------------------------------------------------------------------------
-
-
-def list_steps(request: HttpRequest, connections: Sequence[Connection]) -> list[Step]:
-    """What to do first, until calendar.live is connected and something has come in."""
-    has_calendar = any(connection.provider == "calendar_live" for connection in connections)
-    if has_calendar and Delivery.objects.exists():
-        return []
-    has_crm = any(map(is_crm, connections))
-    add = reverse("admin:integrations_connection_add") if request.user.has_perm("integrations.add_connection") else ""
-    pair = reverse("admin:integrations_pair_add") if request.user.has_perm("integrations.add_pair") else ""
-    see = address_of_list(Delivery) if request.user.has_perm(DELIVERIES.may_view) else ""
-    return [
-        Step("Connect calendar.live, and enter the webhook's address and secret there.", has_calendar, add),
-        Step("Connect a CRM, or keep to the built-in one.", has_crm, add),
-        Step("Pair the two, so that they are kept in step.", Pair.objects.exists(), pair),
-        Step("Make a test booking: its webhook appears under Deliveries.", False, see),
-    ]

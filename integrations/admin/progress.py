@@ -1,5 +1,6 @@
 """Detail pages of long runs: how far one is, on a part of the page that asks for itself."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -14,6 +15,18 @@ from integrations.admin.base import DetailAdmin
 
 
 @dataclass(frozen=True, slots=True)
+class ProgressStage:
+    """One of the stages of a run; `after` is how long it took, such as "0.4 s"."""
+
+    title: str
+    label: SafeString
+    text: str = ""
+    at: str = ""
+    after: str = ""
+    link: SafeString | str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """`what` the bar measures, such as rows read; `percent` is None where nobody knows how many there are."""
 
@@ -25,6 +38,7 @@ class Progress:
     percent: int | None
     counts: list[tuple[str, str]]
     note: str = ""
+    stages: Sequence[ProgressStage] = ()
 
     @property
     def width(self) -> int:

@@ -6,6 +6,7 @@ from integrations.models.change_counts import ChangeCount
 from integrations.models.connections import Connection, WebhookSecret
 from integrations.models.deliveries import Delivery, RejectionCount
 from integrations.models.effects import Drain, Effect
+from integrations.models.first_steps import FirstStep
 from integrations.models.heartbeats import Heartbeat
 from integrations.models.hourly_counts import CountedHour, HourlyCount
 from integrations.models.mappings import FieldMapping, OwnerMapping, Pair
@@ -30,6 +31,7 @@ __all__ = [
     "FieldMapping",
     "FieldRule",
     "FieldWrite",
+    "FirstStep",
     "Heartbeat",
     "History",
     "HourlyCount",

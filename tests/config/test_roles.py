@@ -61,6 +61,10 @@ TABLE: dict[str, dict[str, str]] = {
     "integrations.replayitem": {
         VIEWER: "view",
     },
+    "integrations.firststep": {
+        VIEWER: "view",
+        INTEGRATION_ADMIN: ("page:check page:mapping page:entered page:ask page:built_in page:dismiss page:offer"),
+    },
     "integrations.signincount": {
         NOBODY: "view button:reopen",
     },
@@ -160,6 +164,10 @@ TABLE: dict[str, dict[str, str]] = {
     "bookings.meeting": {
         VIEWER: "view link:clock_changes page:of_invitation page:clock_changes",
         OPERATOR: "button:reconcile",
+    },
+    "bookings.trialbooking": {
+        VIEWER: "view page:progress",
+        INTEGRATION_ADMIN: "add button:send_again button:ask button:cancel",
     },
     "bookings.calendar": {
         VIEWER: "view",

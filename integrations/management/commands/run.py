@@ -25,21 +25,28 @@ class Command(BaseCommand):
     help = "Start web, worker and sandbox on this machine, with demo data. Ctrl-C stops all of it."
     requires_system_checks: list[str] = []
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def add_arguments(self, parser: Any) -> None:
+        parser.add_argument(
+            "--empty",
+            action="store_true",
+            help="without connections and bookings, on a database that has none: for the first steps in the admin",
+        )
+
+    def handle(self, *args: Any, empty: bool = False, **options: Any) -> None:
         if not settings.DEBUG:
             raise CommandError("this is for development (DEBUG=1); the README says how to run Keepsync for real.")
         for name, port in (("PORT", settings.PORT), ("SANDBOX_PORT", settings.SANDBOX_PORT)):
             check_port(name, port)
-        self.prepare_database()
+        self.prepare_database(is_empty=empty)
         manager = Manager()
-        for name, command, environ in demo.processes(sys.executable):
+        for name, command, environ in demo.processes(sys.executable, is_empty=empty):
             manager.add_process(name, command, env=environ)
-        threading.Thread(target=self.welcome, daemon=True).start()
+        threading.Thread(target=self.welcome, args=(empty,), daemon=True).start()
         manager.loop()
         # Stopped on request (SIGINT, SIGTERM) is no failure.
         sys.exit(0 if manager.returncode in (130, 143) else manager.returncode)
 
-    def prepare_database(self) -> None:
+    def prepare_database(self, *, is_empty: bool) -> None:
         try:
             connections["default"].ensure_connection()
         except OperationalError as error:
@@ -47,17 +54,18 @@ class Command(BaseCommand):
         self.stdout.write("Preparing the database …")
         call_command("migrate", verbosity=0, interactive=False)
         demo.ensure_admin(get_user_model())
-        demo.ensure_connections()
-        demo.ensure_prices(apps.get_model("bookings", "Price"))
+        if not is_empty:
+            demo.ensure_connections()
+            demo.ensure_prices(apps.get_model("bookings", "Price"))
         connections.close_all()
 
-    def welcome(self) -> None:
+    def welcome(self, is_empty: bool) -> None:
         """Once all three answer: the demo's bookings, made at the sandbox like a customer's, and where to look."""
         if not wait_until_ready():
             self.stderr.write("Keepsync did not become ready within a minute: see the lines above.")
             return
-        booked = demo.book_examples()
-        self.stdout.write(demo.welcome_text(booked))
+        booked = 0 if is_empty else demo.book_examples()
+        self.stdout.write(demo.welcome_text(booked) + (demo.first_steps_text() if is_empty else ""))
         self.stdout.flush()
 
 
