@@ -16,7 +16,8 @@ from bookings.models import TrialBooking
 from bookings.trial_bookings import EMAIL, TITLE, ask_why, book, cancel, find_open, list_bookable, send
 from bookings.trial_stages import WATCHED, Stage, State, is_complete, list_stages
 from integrations.admin.base import BulkButton, Button, LongListMixin, ReadOnlyMixin, confirm
-from integrations.admin.first_steps import START, Act, Step, adds_step
+from integrations.admin.first_step_cards import Act, Step, adds_step
+from integrations.admin.first_steps import START
 from integrations.admin.formats import (
     NOTHING,
     address_of,
@@ -217,9 +218,7 @@ def send_test_booking(request: HttpRequest, situation: Situation) -> Step:
     watch = Act("Watch it", address_of(last), is_primary=True)
     acts = [add if last.cancelled_at else watch, Act("All of them", address_of_list(TrialBooking))]
     todo = "" if has_arrived else "It is on its way, or stands still: its page says where, and what to press."
-    return Step(
-        title, has_arrived, evidence, todo=todo, acts=[*acts, Act("All of them", address_of_list(TrialBooking))]
-    )
+    return Step(title, has_arrived, evidence, todo=todo, acts=acts)
 
 
 def describe_way(stages: list[Stage], has_arrived: bool) -> list[str]:

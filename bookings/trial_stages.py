@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from django.db.models import Model
+from django.db.models import Model, Q
 from django.utils import timezone
 
 from bookings.models import Meeting, TrialBooking
@@ -77,6 +77,12 @@ class Leg:
             return None
         return found
 
+    def find_effect(self, crm: Connection, kind: str, subject: str, delivery: Delivery) -> Effect | None:
+        """What was carried out, or is to be, since the delivery came: at first for the booking, at last for the end."""
+        effects = Effect.objects.filter(connection=crm, kind=kind, subject=subject)
+        since = effects.filter(Q(finished_at=None) | Q(finished_at__gte=delivery.received_at))
+        return since.order_by("-id" if self.is_cancelling else "id").first()
+
 
 def list_stages(trial: TrialBooking) -> list[Stage]:
     """Of the booking; once it is cancelled, of that, after it."""
@@ -112,8 +118,11 @@ def follow(leg: Leg) -> Iterator[Stage]:
     text = f"Its signature was right, by secret {delivery.secret_id}." if delivery.secret_id else ""
     yield Stage("Signature verified", State.DONE, text, delivery.received_at, row=delivery)
     yield describe_work(delivery)
-    meeting = leg.find_meeting() if delivery.status in TAKEN else None
+    if delivery.status not in TAKEN:
+        return
+    meeting = leg.find_meeting()
     if meeting is None:
+        yield Stage("Meeting cancelled here" if leg.is_cancelling else "Meeting here", State.WAITS, "Not yet.")
         return
     yield from describe_records(leg, meeting, delivery)
     for crm in list_crms(leg.trial.connection_id):
@@ -178,19 +187,11 @@ def find_contact(meeting: Meeting) -> Contact | None:
 def describe_crm(leg: Leg, crm: Connection, meeting: Meeting, delivery: Delivery) -> Iterator[Stage]:
     """Its contact, which a cancelling leaves as it is, and its meeting."""
     contact = None if leg.is_cancelling else find_contact(meeting)
-    if contact is not None and (effect := find_effect(crm, CONTACT, f"contact:{contact.pk}", delivery)):
+    if contact is not None and (effect := leg.find_effect(crm, CONTACT, f"contact:{contact.pk}", delivery)):
         yield describe_effect(f"Contact at {crm}", effect)
-    effect = find_effect(crm, MEETING, f"meeting:{meeting.pk}", delivery)
+    effect = leg.find_effect(crm, MEETING, f"meeting:{meeting.pk}", delivery)
     title = f"Meeting {'cancelled ' if leg.is_cancelling else ''}at {crm}"
     yield describe_effect(title, effect) if effect else Stage(title, State.WAITS, "It is about to be sent.")
-
-
-def find_effect(crm: Connection, kind: str, subject: str, delivery: Delivery) -> Effect | None:
-    """The newest that was planned, or carried out, after the delivery came."""
-    newest = Effect.objects.filter(connection=crm, kind=kind, subject=subject).order_by("-id").first()
-    if newest is None or newest.created_at >= delivery.received_at:
-        return newest
-    return newest if newest.finished_at is None or newest.finished_at >= delivery.received_at else None
 
 
 def describe_effect(title: str, effect: Effect) -> Stage:

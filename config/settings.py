@@ -278,6 +278,7 @@ UNFOLD = {
     "SITE_SUBHEADER": "calendar.live and the CRM, in step",
     "SITE_SYMBOL": "sync",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lazy(static, str)("keepsync/icon.svg")}],
+    "STYLES": [lazy(static, str)("keepsync/pages.css")],
     "ACCOUNT": {"navigation": [{"title": "Your account", "link": reverse_lazy("account")}]},
     "SHOW_VIEW_ON_SITE": False,
     "LOGIN": {"form": "integrations.sign_in_form.SignInForm"},

@@ -26,7 +26,7 @@ from integrations.admin.dashboard_charts import (
 )
 from integrations.admin.dashboard_connections import list_connections, show_connections
 from integrations.admin.dashboard_health import examine
-from integrations.admin.first_steps import list_steps
+from integrations.admin.first_step_cards import list_steps
 from integrations.admin.formats import address_of_list, format_utc
 from integrations.admin.panels import Panel
 from integrations.admin.replaying import DELIVERIES, EFFECTS, Replayable

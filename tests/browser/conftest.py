@@ -59,7 +59,13 @@ def installation(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield from run_on(url, ports, folder)
 
 
-def run_on(url: str, ports: list[int], folder: Path) -> Iterator[Installation]:
+def empty_installation(folder: Path) -> Iterator[Installation]:
+    """`manage.py run --empty`, likewise."""
+    with fresh_database(os.environ["DATABASE_URL"]) as url:
+        yield from run_on(url, find_ports(2), folder, "--empty")
+
+
+def run_on(url: str, ports: list[int], folder: Path, *options: str) -> Iterator[Installation]:
     environ = {
         **os.environ,
         "DATABASE_URL": url,
@@ -71,7 +77,7 @@ def run_on(url: str, ports: list[int], folder: Path) -> Iterator[Installation]:
     log = folder / "log"
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "manage.py", "run"],
+            [sys.executable, "manage.py", "run", *options],
             env=environ,
             stdin=subprocess.DEVNULL,
             stdout=output,

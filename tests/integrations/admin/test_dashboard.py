@@ -11,8 +11,19 @@ from django.test import Client
 from django.utils import timezone
 from django_q.models import Schedule
 
+from integrations.first_steps import note
 from integrations.jobs import beat, count_hours
-from integrations.models import Alert, ChangeCount, Connection, Delivery, Drain, Effect, Heartbeat, HourlyCount
+from integrations.models import (
+    Alert,
+    ChangeCount,
+    Connection,
+    Delivery,
+    Drain,
+    Effect,
+    FirstStep,
+    Heartbeat,
+    HourlyCount,
+)
 from integrations.operations import counting
 from tests.factories import make_connection
 from tests.integrations.admin.support import get_page, list_address, page_address, sign_in
@@ -281,29 +292,27 @@ def test_an_empty_installation_says_what_to_do_first(admin_client: Client) -> No
     page = get_page(admin_client, START)
     text = read_text(page)
 
-    assert "What to do first Connect" not in text
-    assert re.search(
-        r"What to do first .*Connect calendar\.live.* Connect a CRM.* Pair the two.* Make a test booking", text
-    )
-    assert "/admin/integrations/connection/add/" in list_addresses(page)
+    assert re.search(r"First steps .*Connect calendar\.live.* Connect a CRM.* Choose the pattern.* Send a test", text)
+    assert "/admin/integrations/firststep/" in list_addresses(page)
     assert "Nothing in this period" not in text
 
 
-def test_steps_that_are_done_are_ticked_until_something_has_come_in(
-    calendar_live: Connection, admin_client: Client
+def test_steps_that_are_done_are_ticked_until_a_booking_has_come_in(
+    calendar_live: Connection, admin_user: User, admin_client: Client
 ) -> None:
-    text = read_text(get_page(admin_client, START))
-    assert re.search(r"enter the webhook's address and secret there\. Done\. .* Connect a CRM", text)
+    note(FirstStep.Kind.CHECKED, user=admin_user, connection=calendar_live)
+    assert re.search(r"Connect calendar\.live Done\. .* Connect a CRM", read_text(get_page(admin_client, START)))
 
     deliver(calendar_live, timezone.now())
-    assert "What to do first" not in read_text(get_page(admin_client, START))
+    assert "First steps" not in read_text(get_page(admin_client, START))
 
 
-def test_steps_lead_nowhere_for_whoever_may_not_take_them(db: None) -> None:
-    page = get_page(sign_in("integrations.view_connection"), START)
+def test_steps_are_shown_to_whoever_may_see_them(db: None) -> None:
+    assert "First steps" in get_page(sign_in("integrations.view_firststep"), START)
 
-    assert "What to do first" in page
-    assert "/admin/integrations/connection/add/" not in list_addresses(page)
+
+def test_and_to_nobody_else(db: None) -> None:
+    assert "Take the next step" not in get_page(sign_in("integrations.view_connection"), START)
 
 
 # --- How it stays new -------------------------------------------------------------------------------------------------
