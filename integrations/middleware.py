@@ -29,7 +29,7 @@ class PagePolicyMiddleware:
 def leads_to_provider(request: HttpRequest) -> bool:
     """Whether the page's form ends at a provider's consent page: `form-action` is held against redirects too."""
     name = request.resolver_match.view_name if request.resolver_match else ""
-    if name == "admin:login":
+    if name in ("admin:login", "second_factor_code"):
         return request.GET.get("next", "").startswith(reverse("oauth_callback").removesuffix("callback/"))
     return name == "admin:integrations_connection_authorise"
 

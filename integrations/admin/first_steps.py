@@ -43,7 +43,8 @@ class FirstStepAdmin(ReadOnlyMixin, Admin):
             raise PermissionDenied
         steps = list_steps(request)
         done, dismissed = sum(step.is_done for step in steps), FirstStep.objects.filter(kind=Kind.DISMISSED).exists()
-        request.session[ON_THE_WAY] = done < len(steps) and not is_over()
+        may_take = request.user.has_perm(TAKE)
+        request.session[ON_THE_WAY] = may_take and done < len(steps) and not is_over()
         return show_page(
             request,
             "keepsync/first_steps.html",
@@ -52,7 +53,7 @@ class FirstStepAdmin(ReadOnlyMixin, Admin):
             done=done,
             is_complete=done == len(steps),
             is_dismissed=dismissed,
-            may_take=request.user.has_perm(TAKE),
+            may_take=may_take,
         )
 
     # --- What its buttons do

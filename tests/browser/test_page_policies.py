@@ -16,13 +16,15 @@ LISTS = [
     "integrations/effect",
     "integrations/connection",
 ]
-# On these something is loaded that other pages don't have: a picker, an editor, an upload, keys, the API's console.
+# On these something is loaded that other pages don't have: a picker, an editor, an upload, keys, a QR code, the API.
 BESIDE = [
     "/admin/auth/user/add/",
     "/admin/integrations/fieldrule/add/",
     "/admin/contacts/contact/import/",
     "/admin/contacts/candidatepair/",
     "/admin/password_change/",
+    "/admin/account/second-factor/",
+    "/admin/integrations/firststep/",
     "/api/docs/",
 ]
 

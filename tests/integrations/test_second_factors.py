@@ -162,6 +162,16 @@ def test_it_leads_nowhere_else(target: str, admin_user: User, clock: Any) -> Non
     assert response.headers["Location"] == "/admin/"
 
 
+def test_the_way_to_a_provider_leads_over_the_code(admin_user: User, clock: Any) -> None:
+    turn_on(admin_user, clock)
+    client = enter_password()
+    address = client.get("/admin/login/?next=/oauth/hubspot/start/").headers["Location"]
+
+    assert address == f"{CODE}?next=%2Foauth%2Fhubspot%2Fstart%2F"
+    assert "form-action" not in client.get(address).headers["Content-Security-Policy"]
+    assert "form-action" in client.get(CODE).headers["Content-Security-Policy"]
+
+
 def test_the_sessions_key_changes_with_the_code(admin_user: User, clock: Any) -> None:
     turn_on(admin_user, clock)
     client = enter_password()
