@@ -64,6 +64,20 @@ def read_url(name: str, default: str) -> str:
     return url
 
 
+def read_folder(name: str) -> Path | None:
+    """A folder to write into, made where it is missing; None where none is named."""
+    if not (text := read_str(name, "")):
+        return None
+    folder = Path(text)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"{name}={text!r} is no folder, and cannot be made one.") from error
+    if not os.access(folder, os.W_OK):
+        raise ConfigurationError(f"{name}={text!r} cannot be written to.")
+    return folder
+
+
 def require(name: str, hint: str) -> str:
     value = read_str(name, "")
     if not value:

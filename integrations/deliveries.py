@@ -8,6 +8,7 @@ takes while the lease is still ours: whoever lost it changes nothing.
 import logging
 import os
 import socket
+import time
 import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -18,14 +19,16 @@ from django.db.models import F, Min, Q, QuerySet
 from django.utils import timezone
 from django_q.models import OrmQ
 
+from integrations.correlation import carrying
 from integrations.events import Origin, Outcome, dispatch
 from integrations.exceptions import ErasedError, LeaseLostError, StateError
 from integrations.failures import Failure, explain, fingerprint
 from integrations.models import Attempt, Connection, Delivery
 from integrations.models.deliveries import ERROR_LENGTH
-from integrations.models.provenance import current_delivery
+from integrations.models.provenance import caused_by
+from integrations.operations.metrics import ATTEMPTS, PROCESSING_SECONDS
 from integrations.privacy import blind_index
-from integrations.providers import get_provider
+from integrations.providers import get_provider, label_provider
 from integrations.races import run_race
 from integrations.retries import next_delay
 
@@ -50,17 +53,46 @@ def process(delivery_id: uuid.UUID) -> float | None:
     if claimed is None:
         return None
     delivery, attempt = claimed
-    token = current_delivery.set(delivery.pk)
-    try:
-        work(delivery, attempt)
-        return None
-    except LeaseLostError:
-        logger.warning("lease lost", extra={"delivery_id": str(delivery.pk)})
-        return None
-    except Exception as error:
-        return record_failure(delivery, attempt, explain(error))
-    finally:
-        current_delivery.reset(token)
+    started = time.monotonic()
+    with caused_by(delivery.pk), carrying(delivery.correlation_id):
+        try:
+            status = work(delivery, attempt)
+            note_try(delivery, status, seconds=time.monotonic() - started)
+            return None
+        except LeaseLostError:
+            logger.warning("lease lost", extra={"delivery_id": str(delivery.pk)})
+            return None
+        except Exception as error:
+            failure = explain(error)
+            delay = record_failure(delivery, attempt, failure)
+            status = Status.DEAD if delay is None else Status.RETRYING
+            note_try(delivery, status, seconds=time.monotonic() - started, failure=failure, retry_in_s=delay)
+            return delay
+
+
+def note_try(
+    delivery: Delivery,
+    status: Status,
+    *,
+    seconds: float,
+    failure: Failure | None = None,
+    retry_in_s: float | None = None,
+) -> None:
+    """In the log and in the metrics."""
+    provider, cause = label_provider(delivery.connection.provider), failure.cause if failure else ""
+    ATTEMPTS.labels(queue="deliveries", provider=provider, outcome=status, cause=cause).inc()
+    PROCESSING_SECONDS.labels(provider=provider).observe(seconds)
+    about = {
+        "delivery_id": str(delivery.pk),
+        "connection": delivery.connection.slug,
+        "status": status,
+        "attempt": delivery.attempts,
+        "duration_ms": round(seconds * 1000),
+    }
+    if failure is None:
+        logger.info("delivery processed", extra=about)
+    else:
+        logger.warning("delivery failed", extra={**about, "cause": cause, "retry_in_s": retry_in_s})
 
 
 def claim(delivery_id: uuid.UUID) -> tuple[Delivery, Attempt] | None:
@@ -93,20 +125,27 @@ def claim(delivery_id: uuid.UUID) -> tuple[Delivery, Attempt] | None:
     return delivery, attempt
 
 
-def work(delivery: Delivery, attempt: Attempt) -> None:
-    """Parse and dispatch in one transaction. One that lost a race with another delivery is run again at once."""
+def work(delivery: Delivery, attempt: Attempt) -> Status:
+    """Parse and dispatch in one transaction; the status that it led to.
+
+    One that lost a race with another delivery is run again at once.
+    """
     if delivery.erased_at:
         raise ErasedError(ERASED)
     parsed = get_provider(delivery.connection.provider).parse(bytes(delivery.body))
     origin = Origin(delivery.connection_id, delivery.connection.slug, delivery.pk, delivery.connection.default_region)
+
+    statuses = []
 
     def apply() -> None:
         lock_subject(delivery.connection_id, delivery.subject)
         outcome = dispatch(parsed.events, origin)
         status = status_of(outcome) if parsed.is_known else Status.IGNORED
         finish(delivery, attempt, status=status, notes=parsed.notes)
+        statuses.append(status)
 
     run_race(apply)
+    return statuses[-1]
 
 
 def status_of(outcome: Outcome) -> Status:
@@ -163,10 +202,6 @@ def record_failure(delivery: Delivery, attempt: Attempt, failure: Failure) -> fl
             next_attempt_at=None if delay is None else now + timedelta(seconds=delay),
             queued_at=None if delay is None else now + timedelta(seconds=delay),
         )
-    logger.warning(
-        "delivery failed",
-        extra={"delivery_id": str(delivery.pk), "cause": failure.cause, "attempt": tries, "retry_in_s": delay},
-    )
     return delay
 
 

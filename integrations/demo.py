@@ -13,7 +13,7 @@ from django.conf import settings
 
 from integrations.connections import add_connection
 from integrations.models import Connection, Delivery, Pair, WebhookSecret
-from integrations.operations.exposition import SHARED_COUNTS
+from integrations.operations import shared_counts
 from integrations.pairs import make_pair
 
 SLUG = "calendar-live"
@@ -95,7 +95,7 @@ def processes(python: str, *, is_empty: bool = False) -> list[tuple[str, str, di
     """Name, command and environment of each process."""
     smtp_port = str(free_port())
     environ = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    ours = {"EMAIL_URL": f"smtp://127.0.0.1:{smtp_port}", SHARED_COUNTS: make_counts_folder(), **environ}
+    ours = {"EMAIL_URL": f"smtp://127.0.0.1:{smtp_port}", shared_counts.VARIABLE: make_counts_folder(), **environ}
     gunicorn = f"{python} -m gunicorn --log-level warning"
     sandbox = {
         **environ,

@@ -29,6 +29,7 @@ from django.utils import timezone
 from integrations import effects
 from integrations.claims import Claim, batch_size, claim_next, find_due, find_first, recover
 from integrations.connections import ask_for_authorisation
+from integrations.correlation import carrying
 from integrations.exceptions import OutageError, RateLimitedError, ReauthoriseError, TokenOutageError
 from integrations.holds import DUE, release, set_aside
 from integrations.models import Connection, Drain, Effect
@@ -173,7 +174,8 @@ class Slice:
             if report.rest_s:
                 self.hold(Cause.RATE_LIMITED, report.rest_s)
             for claim, error in report.failures:
-                self.take_failure(claim, error)
+                with carrying(claim.effect.correlation_id):
+                    self.take_failure(claim, error)
             if report.is_up:
                 self.take_success()
 

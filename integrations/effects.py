@@ -5,10 +5,12 @@ coalesces with the open one for its subject; all else happens once for its idemp
 """
 
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -18,12 +20,17 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
+from integrations import correlation
 from integrations.exceptions import KeepsyncError, SetupError, StateError
 from integrations.models import Connection, Effect
 from integrations.models.deliveries import ERROR_LENGTH
 from integrations.models.provenance import current_delivery
+from integrations.operations.metrics import EFFECTS, OTHER
+from integrations.providers import label_provider
 from integrations.providers.base import Account
 from integrations.retries import Cause
+
+logger = logging.getLogger(__name__)
 
 Status = Effect.Status
 OPEN = (Status.PENDING, Status.RUNNING, Status.RETRYING, Status.WAITING)
@@ -138,6 +145,11 @@ def is_findable(kind: str) -> bool:
     return kind not in _kinds or _kinds[kind].is_findable
 
 
+def label_kind(kind: str) -> str:
+    """A kind as a label of the metrics: one word for all that this version does not know."""
+    return kind if kind in _kinds else OTHER
+
+
 # --- Planning ---------------------------------------------------------------------------------------------------------
 
 # The connections with effects that were planned in this context, for the edge to wake their drains.
@@ -146,10 +158,14 @@ _planned: ContextVar[set[int] | None] = ContextVar("planned", default=None)
 INSERT = """
 INSERT INTO integrations_effect AS effect (
     id, connection_id, kind, subject, idempotency_key, is_state, revision, tried_revision, parameters, delivery_id,
-    status, cause, error, fingerprint, attempts, free_attempts, repeats, external_id, close_reason, priority,
-    created_at, due_at
+    correlation_id, status, cause, error, fingerprint, attempts, free_attempts, repeats, external_id, close_reason,
+    priority, created_at, due_at
 )
 SELECT %(id)s, endpoint.id, %(kind)s, %(subject)s, %(key)s, %(is_state)s, 1, 0, %(parameters)s, %(delivery_id)s,
+       COALESCE(
+           (SELECT NULLIF(led.correlation_id, '') FROM integrations_delivery AS led WHERE led.id = %(delivery_id)s),
+           %(correlation_id)s
+       ),
        CASE WHEN endpoint.status <> 'active' OR drain.held_until > %(now)s THEN 'waiting' ELSE 'pending' END,
        CASE WHEN endpoint.status = 'needs_reauthorisation' THEN 'reauthorise'
             WHEN drain.held_until > %(now)s THEN drain.hold_cause ELSE '' END,
@@ -164,6 +180,11 @@ WHERE is_state AND status IN ('pending', 'running', 'retrying', 'waiting')
 DO UPDATE SET revision = effect.revision + 1
 """
 ONCE = "ON CONFLICT (idempotency_key) DO UPDATE SET repeats = effect.repeats + 1"
+# The effect that it came to, whether that is new, and by which id its lines in the log are found.
+PLANNED = """
+RETURNING id, xmax = 0, correlation_id,
+          (SELECT endpoint.provider FROM integrations_connection AS endpoint WHERE endpoint.id = effect.connection_id)
+"""
 
 
 def plan(
@@ -193,13 +214,27 @@ def plan(
         "is_state": declared.is_state,
         "parameters": json.dumps(parameters or {}),
         "delivery_id": current_delivery.get(),
+        "correlation_id": correlation.current_id() or correlation.accept(""),
         "priority": declared.priority,
         "now": now,
         "due_at": now + timedelta(seconds=delay_s),
     }
     with database.cursor() as cursor:
-        cursor.execute(INSERT + (COALESCE if declared.is_state else ONCE), values)
+        cursor.execute(INSERT + (COALESCE if declared.is_state else ONCE) + PLANNED, values)
+        planned = cursor.fetchone()
+    if planned:
+        transaction.on_commit(partial(note_planned, kind, *planned, caller=correlation.current_ids()))
     planned_here().add(connection_id)
+
+
+def note_planned(
+    kind: str, effect_id: UUID, is_new: bool, correlation_id: str, provider: str, *, caller: tuple[str, ...]
+) -> None:
+    """In the log, for whoever planned it and for the effect that it came to; and in the metrics."""
+    outcome = "planned" if is_new else "repeated"
+    EFFECTS.labels(provider=label_provider(provider), kind=kind, outcome=outcome).inc()
+    with correlation.carrying(correlation_id, *caller):
+        logger.info("effect planned", extra={"effect_id": str(effect_id), "kind": kind, "status": outcome})
 
 
 def planned_here() -> set[int]:

@@ -37,7 +37,7 @@ from integrations.exceptions import (
     SetupError,
     TransientError,
 )
-from integrations.operations.metrics import REQUEST_SECONDS
+from integrations.operations.metrics import REQUEST_ERRORS, observe_request
 
 logger = logging.getLogger(__name__)
 
@@ -147,17 +147,28 @@ def request(
     repeats = REPEATS if (method == "GET" if is_repeatable is None else is_repeatable) else 0
     while True:
         try:
-            response = send(method, url, provider=provider, is_secret_url=is_secret_url, **arguments)
-            rest(read_rest(response) if read_rest else None)
-            if 200 <= response.status_code < 300:
-                return response
-            raise (explain(response) if explain else None) or error_of(response, provider)
+            with counting_errors(provider):
+                response = send(method, url, provider=provider, is_secret_url=is_secret_url, **arguments)
+                rest(read_rest(response) if read_rest else None)
+                if 200 <= response.status_code < 300:
+                    return response
+                raise (explain(response) if explain else None) or error_of(response, provider)
         except OutageError:
             pause_s = random.uniform(0, 2 * REPEAT_PAUSE_S)  # noqa: S311
             if not repeats or seconds_left() < pause_s + SHORTEST_READ_S:
                 raise
         repeats -= 1
         time.sleep(pause_s)
+
+
+@contextmanager
+def counting_errors(provider: str) -> Iterator[None]:
+    """By their cause, also those that are met by asking again."""
+    try:
+        yield
+    except (TransientError, PermanentError) as error:
+        REQUEST_ERRORS.labels(provider=provider, cause=error.cause).inc()
+        raise
 
 
 def request_json(method: str, url: str, *, provider: str, **arguments: Any) -> Any:
@@ -234,7 +245,7 @@ def read_body(response: requests.Response, deadline: float, provider: str) -> No
 def record(method: str, url: str, provider: str, status: int, seconds: float) -> None:
     """Count the call, log it, and keep it with the try that it was made for. Status 0: there was no answer."""
     call = {"method": method, "path": show_path(url), "status": status, "duration_ms": round(seconds * 1000)}
-    REQUEST_SECONDS.labels(provider=provider, method=method, status=str(status)).observe(seconds)
+    observe_request(provider, method, status, seconds)
     logger.info("request sent", extra={"provider": provider, "status_code": status, **call})
     if scope := _scope.get():
         scope.calls.append(call)

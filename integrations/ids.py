@@ -10,6 +10,11 @@ VERSION = 7 << 76
 VARIANT = 0b10 << 62
 
 
+def made_at(key: UUID) -> datetime:
+    """The millisecond in which a UUIDv7 was made."""
+    return EPOCH + timedelta(milliseconds=key.int >> TIME_SHIFT)
+
+
 def first_id_at(instant: datetime) -> UUID:
     """The smallest UUIDv7 of the instant's millisecond: what was made then or later has an id from it on.
 

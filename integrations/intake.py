@@ -25,6 +25,7 @@ from django.utils import timezone
 from django_q.conf import Conf
 from uuid_utils.compat import uuid7
 
+from integrations import correlation
 from integrations.combining import Combiner
 from integrations.endpoints import Endpoint, Verified, load_endpoint, recall_endpoint
 from integrations.exceptions import RejectedError, ReusedIdError, SignatureError, StateError, UnstoredError
@@ -48,24 +49,25 @@ LOST_KEY = "The connection's secret cannot be read at the moment; send the deliv
 
 # One row of what is given, as scalars: psycopg sends a few of those faster than arrays.
 GIVEN_ROW = (
-    "(%b::uuid, %b::bigint, %b::bigint, %b::bigint, %b, %b, %b, %b::bytea, %b::bytea, %b::bytea, %b::timestamptz, %b)"
+    "(%b::uuid, %b::bigint, %b::bigint, %b::bigint, %b, %b, %b, %b::bytea, %b::bytea, %b::bytea, %b::timestamptz, %b,"
+    " %b)"
 )
 # Inserted in the order of their ids, so that two batches with the same repeats never wait for each other in a circle.
 STORE = """
 WITH given (
     id, connection_id, generation, secret_id, delivery_id, event_type, subject, body, headers, body_digest,
-    received_at, job
+    received_at, correlation_id, job
 ) AS (
     VALUES {rows}
 ), stored AS (
     INSERT INTO integrations_delivery AS delivery (
         id, connection_id, secret_id, delivery_id, is_accepted, event_type, subject, status, cause, error, fingerprint,
         attempts, attempts_before_replay, discard_reason, duplicates, notes, body, headers, body_digest, received_at,
-        queued_at
+        queued_at, correlation_id
     )
     SELECT given.id, given.connection_id, given.secret_id, given.delivery_id, true, given.event_type, given.subject,
            'received', '', '', '', 0, 0, '', 0, '[]', given.body, given.headers, given.body_digest, given.received_at,
-           given.received_at
+           given.received_at, given.correlation_id
     FROM given
     JOIN integrations_connection AS endpoint
       ON endpoint.id = given.connection_id AND endpoint.generation = given.generation AND endpoint.status <> 'disabled'
@@ -81,7 +83,7 @@ WITH given (
     INSERT INTO django_q_ormq (key, payload, lock)
     SELECT %b, given.job, given.received_at FROM given JOIN stored USING (id) WHERE stored.is_new
 )
-SELECT given.id, stored.is_new, stored.body_digest = given.body_digest
+SELECT given.id, stored.id, stored.is_new, stored.body_digest = given.body_digest
 FROM given JOIN stored USING (connection_id, delivery_id)
 """
 # Each size of a batch is a statement of its own, prepared once for each connection.
@@ -126,12 +128,15 @@ def record(verified: Verified) -> Answer:
         load_endpoint(verified.endpoint.slug)
         verified = authenticate(verified.endpoint.slug, request)
         found = store(verified, envelope)
-    is_new, is_same_body = found
+    key, is_new, is_same_body = found
     if not is_same_body:
         reused = ReusedIdError("This delivery id is known with another body; both are kept.", field="id")
         keep_rejected(verified.endpoint, request, reused, cause=Cause.CONFLICT)
         raise reused
-    return Answer.ACCEPTED if is_new else Answer.DUPLICATE
+    answer = Answer.ACCEPTED if is_new else Answer.DUPLICATE
+    about = {"delivery_id": str(key), "connection": verified.endpoint.slug, "event_type": envelope.event_type}
+    logger.info("delivery stored", extra={**about, "status": answer})
+    return answer
 
 
 class Row(NamedTuple):
@@ -148,11 +153,12 @@ class Row(NamedTuple):
     headers: bytes
     body_digest: bytes
     received_at: datetime
+    correlation_id: str
     job: str
 
 
-# Whether the row is new, and whether it has this body. None where the endpoint is not the database's any more.
-type Stored = tuple[bool, bool] | None
+# The row's id, whether it is new, and whether it has this body. None where the endpoint is not the database's any more.
+type Stored = tuple[UUID, bool, bool] | None
 
 
 def store(verified: Verified, envelope: Envelope) -> Stored:
@@ -184,6 +190,7 @@ def make_row(verified: Verified, envelope: Envelope) -> Row:
         headers=encrypt(json.dumps(dict(request.headers)).encode()),
         body_digest=digest_body(endpoint, request),
         received_at=timezone.now(),
+        correlation_id=correlation.current_id(),
         job=package_job(PROCESS_DELIVERY, str(key)),
     )
 
@@ -215,7 +222,7 @@ def execute_store(rows: Sequence[Row]) -> dict[UUID, Stored]:
     raw.prepare_threshold = 1
     with psycopg.Cursor(raw) as cursor:
         cursor.execute(write_statement(len(rows)), [*chain.from_iterable(rows), Conf.CLUSTER_NAME])
-        return {key: (is_new, is_same_body) for key, is_new, is_same_body in cursor}
+        return {key: (stored, is_new, is_same_body) for key, stored, is_new, is_same_body in cursor}
 
 
 combiner: Combiner[Row, Stored] = Combiner(store_rows, limit=BATCH_LIMIT)

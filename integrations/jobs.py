@@ -11,7 +11,7 @@ from django.dispatch import receiver
 from django.utils import timezone
 from django_q.signals import post_spawn
 
-from integrations import deliveries, drains, effects, polling, refreshes, sign_ins
+from integrations import correlation, deliveries, drains, effects, job_runs, polling, refreshes, sign_ins  # noqa: F401
 from integrations.connections import set_status
 from integrations.exceptions import KeepsyncError
 from integrations.holds import start_afresh
@@ -45,6 +45,8 @@ def process_delivery(delivery_id: str) -> None:
 
 
 def drain_connection(connection_id: int) -> None:
+    # It works for many, whoever woke it: each effect's own lines have the id of what had led to it.
+    correlation.begin()
     try:
         delay_s = drains.drain(connection_id)
     except Exception:

@@ -1,4 +1,4 @@
-"""Middleware of the pages; the webhook intake has none of it."""
+"""Middleware. The webhook intake has the first one only; the others are the pages'."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -9,7 +9,22 @@ from django.http.response import HttpResponseBase
 from django.template.response import SimpleTemplateResponse
 from django.urls import reverse
 
+from integrations import correlation
 from integrations.privacy.encryption import show_unreadable
+
+
+class CorrelationMiddleware:
+    """The outermost: each request has a correlation id, its caller's own where that is well-formed, and is told it."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        correlation_id = correlation.accept(request.META.get("HTTP_X_REQUEST_ID", ""))
+        with correlation.carrying(correlation_id):
+            response = self.get_response(request)
+        response.headers[correlation.HEADER] = correlation_id
+        return response
 
 
 class PagePolicyMiddleware:

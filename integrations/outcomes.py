@@ -13,7 +13,8 @@ from django.utils import timezone
 
 from integrations import effects
 from integrations.claims import UNKNOWN, Claim
-from integrations.effects import Done, Result, Skipped, Together
+from integrations.correlation import carrying
+from integrations.effects import Done, Result, Skipped, Together, label_kind
 from integrations.exceptions import (
     LostAnswerError,
     OutageError,
@@ -22,9 +23,12 @@ from integrations.exceptions import (
     TokenOutageError,
 )
 from integrations.failures import explain, fingerprint
+from integrations.ids import made_at
 from integrations.models import Attempt, Connection, Effect
 from integrations.models.deliveries import ERROR_LENGTH
 from integrations.models.provenance import caused_by
+from integrations.operations.metrics import ATTEMPTS, EFFECTS, SYNC_LAG_SECONDS
+from integrations.providers import label_provider
 from integrations.races import run_race
 from integrations.retries import Cause, next_delay
 
@@ -41,7 +45,9 @@ PAUSE_S = 1.0
 type Claimed = tuple[Claim, Done | Skipped]
 
 
-def settle_all(results: Sequence[tuple[Claim, Result | Exception]]) -> list[tuple[Claim, Exception]]:
+def settle_all(
+    connection: Connection, results: Sequence[tuple[Claim, Result | Exception]]
+) -> list[tuple[Claim, Exception]]:
     """Write down what came back: all that is well in one transaction or, where that fails, one by one.
 
     Returns the failures. One at fault never holds back the others of its batch.
@@ -55,8 +61,40 @@ def settle_all(results: Sequence[tuple[Claim, Result | Exception]]) -> list[tupl
             return [*failures, (well[0][0], error)]
         logger.warning("batch settled one by one", exc_info=True)
         for each in well:
-            failures += settle_all([each])
+            failures += settle_all(connection, [each])
+        return failures
+    for claim, result in well:
+        note_success(connection, claim, result)
     return failures
+
+
+def note_success(connection: Connection, claim: Claim, result: Done | Skipped) -> None:
+    """In the log and in the metrics: also of an effect whose state has moved on since, and is brought there next."""
+    effect, status = claim.effect, status_after(claim, result)
+    count_try(connection, effect, status)
+    with carrying(effect.correlation_id):
+        logger.info("effect carried out", extra={**describe(connection, effect), "status": status})
+    # What has an id over there was there before.
+    if status == Status.SUCCEEDED and effect.is_state and effect.delivery_id and not effect.external_id:
+        lag_s = (timezone.now() - made_at(effect.delivery_id)).total_seconds()
+        SYNC_LAG_SECONDS.labels(provider=label_provider(connection.provider)).observe(lag_s)
+
+
+def describe(connection: Connection, effect: Effect) -> dict[str, object]:
+    """For a line in the log."""
+    return {
+        "effect_id": str(effect.pk),
+        "kind": effect.kind,
+        "connection": connection.slug,
+        "attempt": effect.attempts,
+    }
+
+
+def count_try(connection: Connection, effect: Effect, status: Status, cause: str = "") -> None:
+    provider = label_provider(connection.provider)
+    ATTEMPTS.labels(queue="effects", provider=provider, outcome=status, cause=cause).inc()
+    if status in (Status.SUCCEEDED, Status.SUPPRESSED, Status.DEAD):
+        EFFECTS.labels(provider=provider, kind=label_kind(effect.kind), outcome=status).inc()
 
 
 def settle(claimed: Sequence[Claimed]) -> None:
@@ -73,7 +111,7 @@ def write_down(claimed: Sequence[Claimed]) -> None:
             case Done(record=Together() as together):
                 shared.setdefault(together.write, []).append(together.item)
             case Done():
-                with caused_by(claim.effect.delivery_id):
+                with caused_by(claim.effect.delivery_id), carrying(claim.effect.correlation_id):
                     result.record()
     for write, items in shared.items():
         write(items)
@@ -162,7 +200,6 @@ def record_failure(connection: Connection, claim: Claim, error: Exception, *, is
             mended = mine.filter(is_state=True, revision__gt=F("tried_revision"))
             mended.update(status=Status.PENDING, due_at=now, finished_at=None)
         mine.update(lease_token=None, lease_expires_at=None)
-    logger.warning(
-        "effect failed",
-        extra={"effect_id": str(effect.pk), "kind": effect.kind, "cause": cause, "retry_in_s": delay_s},
-    )
+    count_try(connection, effect, status, cause)
+    about = {**describe(connection, effect), "status": status, "cause": cause, "retry_in_s": delay_s}
+    logger.warning("effect failed", extra=about)

@@ -70,7 +70,7 @@ def ensure_prepared(connection: Connection) -> bool:
     except SetupError:
         raise
     except PermanentError as error:
-        logger.warning("not prepared", extra={"connection": connection.slug, "error": str(error)})
+        logger.warning("not prepared", extra={"connection": connection.slug, "exception": str(error)})
         note_prepared(connection)
     return True
 

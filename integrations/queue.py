@@ -11,6 +11,8 @@ from django_q.models import OrmQ
 from django_q.signing import PickleSerializer
 from uuid_utils.compat import uuid7
 
+from integrations import correlation
+
 PROCESS_DELIVERY = "integrations.jobs.process_delivery"
 POLL_CONNECTION = "integrations.jobs.poll_connection"
 DRAIN_CONNECTION = "integrations.jobs.drain_connection"
@@ -35,6 +37,8 @@ def package_job(job: str, *args: Any, timeout_s: int | None = None) -> str:
         "kwargs": {},
         "started": timezone.now(),
         "ack_failure": True,
+        # Taken up by integrations/job_runs.py.
+        "correlation_id": correlation.current_id(),
     }
     if timeout_s is not None:
         task["timeout"] = timeout_s

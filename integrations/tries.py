@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from integrations import effects, http
 from integrations.calls import Loan, lend, lend_anew
 from integrations.claims import Claim, keep
+from integrations.correlation import carrying
 from integrations.effects import Result, Task
 from integrations.exceptions import ReauthoriseError
 from integrations.models import Connection, Effect
@@ -31,10 +32,13 @@ class Report:
 
 
 def carry_out(connection: Connection, claims: Sequence[Claim], *, limit_s: float) -> Report:
-    """Carry effects of one kind out, and record those that succeeded. Runs on any thread; never raises.
+    """Carry effects of one kind out, and record those that succeeded. Runs on any thread; never raises."""
+    with carrying(*(claim.effect.correlation_id for claim in claims)):
+        return carry_out_together(connection, claims, limit_s)
 
-    Those whose credentials are refused are carried out once more, with another token and as much time.
-    """
+
+def carry_out_together(connection: Connection, claims: Sequence[Claim], limit_s: float) -> Report:
+    """Those whose credentials are refused are carried out once more, with another token and as much time."""
     with http.limit_time(limit_s) as scope:
         loan, results = run_first(connection, claims)
     scopes = [scope]
@@ -45,7 +49,7 @@ def carry_out(connection: Connection, claims: Sequence[Claim], *, limit_s: float
     calls = [call for scope in scopes for call in scope.calls]
     for claim in claims:
         claim.attempt.calls = calls
-    failures = settle_all(list(zip(claims, results, strict=True)))
+    failures = settle_all(connection, list(zip(claims, results, strict=True)))
     is_up = bool(calls) and not all(isinstance(result, NOT_NOW) for result in results)
     return Report(len(calls), max(scope.rest_s for scope in scopes), failures, is_up)
 

@@ -2,6 +2,7 @@
 
 import hmac
 import ipaddress
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,17 +26,23 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from integrations import intake
-from integrations.endpoints import Verified, load_endpoint
+from integrations.endpoints import Verified, load_endpoint, recall_endpoint
 from integrations.exceptions import UnstoredError
 from integrations.jobs import WORKER_HEARTBEAT
 from integrations.models import Heartbeat
-from integrations.operations.exposition import write_metrics
+from integrations.operations.exposition import choose_format, write_metrics
+from integrations.operations.metrics import ANSWER_SECONDS, DELIVERIES, OTHER, keep_known
+from integrations.providers import label_provider
 from integrations.providers.base import IncomingRequest
 
 HEARTBEAT_LIMIT_S = 180
 # A proxy on this machine asks from loopback on behalf of others, and says so in one of these.
 PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP")
-METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+# What a webhook is answered, as the metrics tell it: intake.Answer, or the code of an error.
+OUTCOMES = {
+    *intake.Answer, "handshake", "malformed", "invalid_signature", "delivery_id_reused", "unknown_connection",
+    "too_large", "unsupported_encoding", "method_not_allowed", "unavailable", "error",
+}  # fmt: skip
 
 
 class RawBodyParser(BaseParser):
@@ -95,6 +102,14 @@ class WebhookView(APIView):
     renderer_classes = [JSONRenderer]
     content_negotiation_class = RawNegotiation
     http_method_names = ["post"]
+    outcome = "error"
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        started = time.perf_counter()
+        try:
+            return super().dispatch(request, *args, **kwargs)
+        finally:
+            count_answer(kwargs["slug"], self.outcome, time.perf_counter() - started)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Another method is no webhook: it is refused before its signature is looked at, and is not kept."""
@@ -107,15 +122,27 @@ class WebhookView(APIView):
         verified: Any = request.auth
         handshake = verified.answer_handshake()
         if handshake is not None:
+            self.outcome = "handshake"
             return JsonResponse(handshake)
-        return answer_receipt(intake.record(verified))
+        answer = intake.record(verified)
+        self.outcome = answer
+        return answer_receipt(answer)
 
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, OperationalError | InterfaceError | psycopg.OperationalError | psycopg.InterfaceError):
             connections["default"].close()
             away = "The database is away; send the delivery again."
             exc = UnstoredError(503, "unavailable", away, retry_after_s=intake.RETRY_AFTER_S)
-        return super().handle_exception(exc)
+        response = super().handle_exception(exc)
+        self.outcome = response.data["code"]
+        return response
+
+
+def count_answer(slug: str, outcome: str, seconds: float) -> None:
+    endpoint = recall_endpoint(slug)
+    provider = label_provider(endpoint.provider) if endpoint else OTHER
+    DELIVERIES.labels(provider=provider, outcome=keep_known(outcome, OUTCOMES)).inc()
+    ANSWER_SECONDS.labels(provider=provider).observe(seconds)
 
 
 def answer_receipt(answer: intake.Answer) -> HttpResponse:
@@ -169,7 +196,8 @@ def metrics(request: HttpRequest) -> HttpResponse:
     elif not is_from_this_machine(request):
         refused = {"code": "forbidden", "message": "Only this machine may ask: set METRICS_TOKEN to let others."}
         return JsonResponse(refused, status=403)
-    return HttpResponse(write_metrics(), content_type=METRICS_TYPE)
+    text_format = choose_format(request.headers.get("Accept", ""))
+    return HttpResponse(write_metrics(text_format), content_type=text_format.content_type)
 
 
 def is_from_this_machine(request: HttpRequest) -> bool:

@@ -65,7 +65,7 @@ class DeliveryAdmin(ReadOnlyMixin, LongListMixin, ReplayAdmin):
             {
                 "fields": (
                     "id", "connection_link", "delivery_id", "event_type", "subject", "state", "cause_shown", "error",
-                    "discard_reason", "notes_shown",
+                    "discard_reason", "notes_shown", "correlation_id",
                 )
             },
         ),

@@ -59,7 +59,7 @@ class EffectAdmin(ReadOnlyMixin, LongListMixin, ReplayAdmin):
             {
                 "fields": (
                     "id", "connection_link", "kind", "subject_shown", "state", "cause_shown", "error", "close_reason",
-                    "next_step", "external_id_shown", "delivery_link",
+                    "next_step", "external_id_shown", "delivery_link", "correlation_id",
                 )
             },
         ),

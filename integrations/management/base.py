@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from integrations import http
+from integrations import correlation, http
 
 
 class KeepsyncCommand(BaseCommand):
@@ -19,6 +19,7 @@ class KeepsyncCommand(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.is_json: bool = options["json"]
+        correlation.begin()
         result = self.run(options)
         if self.is_json:
             self.stdout.write(json.dumps(result, default=str))

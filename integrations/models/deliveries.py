@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 from uuid_utils.compat import uuid7
 
+from integrations import correlation
 from integrations.models.connections import Connection, WebhookSecret
 from integrations.privacy.encryption import EncryptedBinaryField, EncryptedJSONField
 from integrations.retries import Cause
@@ -57,6 +58,10 @@ class Delivery(models.Model):
     # The digest stays, so that a repeat is still known as one. See integrations/privacy/payload_erasure.py.
     erasing_since = models.DateTimeField(null=True, blank=True, editable=False)
     erased_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # By which the log is searched; see integrations/correlation.py.
+    correlation_id = models.CharField(
+        max_length=correlation.LENGTH, blank=True, default=correlation.current_id, db_default="", editable=False
+    )
     received_at = models.DateTimeField()
     # When its job was last put into the queue, when the next try is due, and until when a process has claimed it.
     queued_at = models.DateTimeField(null=True)

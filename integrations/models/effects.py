@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 from uuid_utils.compat import uuid7
 
+from integrations import correlation
 from integrations.models.connections import Connection
 from integrations.models.deliveries import ERROR_LENGTH
 from integrations.models.provenance import current_delivery_id
@@ -43,6 +44,10 @@ class Effect(models.Model):
     parameters = models.JSONField(default=dict, blank=True, help_text="Ids only; what is sent is read when it runs.")
     # The delivery that led to it; none where a person or a job did.
     delivery_id = models.UUIDField(null=True, default=current_delivery_id, editable=False)
+    # That of the delivery, or of the request or job: by which the log is searched; see integrations/correlation.py.
+    correlation_id = models.CharField(
+        max_length=correlation.LENGTH, blank=True, default=correlation.current_id, db_default="", editable=False
+    )
     status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
     cause = models.CharField(max_length=16, choices=Cause, blank=True)
     error = models.CharField(max_length=ERROR_LENGTH, blank=True)

@@ -24,7 +24,7 @@ from django.db.models import Max
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
-from integrations.ids import EPOCH, TIME_SHIFT, first_id_at
+from integrations.ids import first_id_at, made_at
 from integrations.models import Attempt, CountedHour, Delivery, Effect, HourlyCount
 from integrations.operations.histograms import EDGES, EMPTY
 from integrations.operations.standing import count_open
@@ -131,7 +131,7 @@ def begin_of(instant: datetime) -> datetime:
 
 def hour_of(key: UUID) -> datetime:
     """The hour in which a UUIDv7 was made."""
-    return begin_of(EPOCH + timedelta(milliseconds=key.int >> TIME_SHIFT))
+    return begin_of(made_at(key))
 
 
 # --- One hour ---------------------------------------------------------------------------------------------------------

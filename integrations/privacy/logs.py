@@ -7,11 +7,13 @@ import traceback
 from datetime import UTC, datetime
 from typing import Any
 
+from integrations.correlation import current_ids
+
 # What code may pass as `extra=`; everything else is left out.
 ALLOWED_EXTRAS = (
     "delivery_id", "effect_id", "kind", "connection", "provider", "event_type", "status", "cause", "attempt",
     "attempts", "count", "duration_ms", "retry_in_s", "method", "status_code", "path", "user_id", "command",
-    "fingerprint", "exception", "job",
+    "fingerprint", "exception", "job", "run", "request_id", "meeting_id",
 )  # fmt: skip
 # What stands behind an address's question mark is what somebody was looking for.
 QUERY = re.compile(r"\?[^\s\"']+")
@@ -42,7 +44,10 @@ def describe_exception(error: BaseException) -> dict[str, Any]:
 
 
 class RedactedJsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, the allowed extras, and the exception's place."""
+    """One JSON object a line: time, level, logger, message, the allowed extras, and the exception's place.
+
+    With the correlation id of what goes on, or those of a batch.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -52,6 +57,17 @@ class RedactedJsonFormatter(logging.Formatter):
             "message": scrub(record.getMessage()),
         }
         line.update({name: scrub_extra(record.__dict__[name]) for name in ALLOWED_EXTRAS if name in record.__dict__})
+        if ids := record.__dict__.get("correlation_ids", current_ids()):
+            line["correlation_id"] = ids[0] if len(ids) == 1 else ids
         if record.exc_info and record.exc_info[1] is not None:
             line["exception"] = describe_exception(record.exc_info[1])
+        elif "failure" in record.__dict__:
+            line["exception"] = record.__dict__["failure"]
         return json.dumps(line, default=str)
+
+
+class ResultFilter(logging.Filter):
+    """Of django-q2's lines: one quotes what a failed job raised. Our own "job failed" tells of it without that."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.module == "monitor" and record.levelno == logging.ERROR and not record.exc_info)

@@ -1,6 +1,7 @@
 """The providers' registry: a new provider is one folder beside this file and one line here."""
 
 from integrations.exceptions import SetupError
+from integrations.operations.metrics import OTHER
 from integrations.providers.base import Provider
 from integrations.providers.calendar_live.provider import CalendarLive
 from integrations.providers.email.provider import Email
@@ -23,6 +24,12 @@ def get_provider(key: str) -> Provider:
         return PROVIDERS[key]
     except KeyError:
         raise SetupError(f"there is no provider {key!r}; known are: {', '.join(PROVIDERS)}.") from None
+
+
+def label_provider(key: str) -> str:
+    """A provider's name as a label of the metrics: one word for all that this version does not know."""
+    known = PROVIDERS.get(key)
+    return known.name if known else OTHER
 
 
 def name_provider(key: str) -> str:

@@ -282,7 +282,13 @@ def test_a_batch_stores_each_row_and_counts_the_repeats_inside_it(calendar_live:
     ]
     verified = [Verified(endpoint, endpoint.secrets[0], request) for request in requests]
     rows = [intake.make_row(each, endpoint.adapter.read_envelope(each.request)) for each in verified]
-    assert intake.store_rows(rows) == [(True, True), (True, True), (False, True), (False, True)]
+    first, second = rows[0].id, rows[1].id
+    assert intake.store_rows(rows) == [
+        (first, True, True),
+        (second, True, True),
+        (first, False, True),
+        (first, False, True),
+    ]
     assert list(Delivery.objects.order_by("id").values_list("delivery_id", "duplicates")) == [
         ("dlv_1", 2),
         ("dlv_2", 0),

@@ -48,8 +48,10 @@ def test_expiry_and_waiting_effects_come_from_the_database(client: Client, monke
     assert expires_at is not None
     assert abs(expires_at - timezone.now() - timedelta(hours=1)) < timedelta(minutes=1)
     assert found["keepsync_token_expiry_timestamp_seconds", (("connection", "zoom"),)] == expires_at.timestamp()
-    assert found["keepsync_waiting_effects", (("connection", "zoom"),)] == 2
-    assert not [key for key in found if ("connection", "hubspot") in key[1]]
+    assert found["keepsync_connection_backlog_effects", (("connection", "zoom"),)] == 2
+    assert found["keepsync_backlog_effects", (("status", "waiting"),)] == 2
+    told = {name for name, labels in found if ("connection", "hubspot") in labels}
+    assert not told & {"keepsync_token_expiry_timestamp_seconds", "keepsync_connection_backlog_effects"}
 
 
 def test_missed_changes_come_from_the_database_over_all_days(client: Client) -> None:
