@@ -7,9 +7,12 @@ None is called `job` or `instance`, which are Prometheus' own.
 from collections.abc import Collection
 from http import HTTPStatus
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Histogram, disable_created_metrics
 
 from integrations.operations.histograms import EDGES
+
+# No second series beside each that says since when it is counted.
+disable_created_metrics()
 
 OTHER = "other"
 STATUSES = {0, *HTTPStatus}
