@@ -75,6 +75,7 @@ class Installation:
 
     def environment(self, **changes: str) -> dict[str, str]:
         own = {"DATABASE_URL": self.url, "DEBUG": "1", "DJANGO_SETTINGS_MODULE": "tests.processes.settings"}
+        own["PROMETHEUS_MULTIPROC_DIR"] = str(self.folder / "counts")
         return {**os.environ, **own, **self.secrets, **self.variables, **changes}
 
     def start_group(self, name: str, arguments: list[str], environment: Mapping[str, str]) -> Group:
