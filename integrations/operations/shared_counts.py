@@ -5,13 +5,17 @@ folded into one, so that totals never go down and the folder does not grow, howe
 """
 
 import fcntl
+import logging
 import os
+import struct
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from prometheus_client.mmap_dict import MmapedDict
+
+logger = logging.getLogger(__name__)
 
 # The variable is prometheus-client's own, which reads it when it is imported.
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
@@ -28,15 +32,19 @@ def find_folder() -> Path | None:
 
 
 def fold_dead() -> None:
-    """Add what processes that are gone have counted to one file for all of them. Any process may do it, at any time."""
-    folder = find_folder()
-    if folder is None:
+    """Add what processes that are gone have counted to one file for all of them. Any process may do it, at any time.
+
+    Never raises: no process is to end because of its counts.
+    """
+    if (folder := find_folder()) is None:
         return
-    with locking(folder, fcntl.LOCK_EX):
-        for kind in KINDS:
-            dead = [path for path in folder.glob(f"{kind}_*.db") if is_dead(path)]
-            if dead:
-                fold(folder / f"{kind}_{FOLDED}.db", dead)
+    try:
+        with locking(folder, fcntl.LOCK_EX):
+            for kind in KINDS:
+                if dead := [path for path in folder.glob(f"{kind}_*.db") if is_dead(path)]:
+                    fold(folder / f"{kind}_{FOLDED}.db", dead)
+    except (OSError, RuntimeError, struct.error):
+        logger.warning("counts not folded", exc_info=True)
 
 
 @contextmanager

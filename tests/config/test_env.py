@@ -17,6 +17,7 @@ from config.env import ConfigurationError
         (lambda: env.read_int("X", default=1, minimum=1, maximum=9), "-1"),
         (lambda: env.read_url("X", ""), "keepsync.example"),
         (lambda: env.read_url("X", ""), "ftp://keepsync.example"),
+        (lambda: env.read_folder("X"), "/dev/null/counts"),
         (lambda: env.require("X", "give one."), ""),
         (lambda: env.read_secret("X", debug=False, hint="give one.", generate=str), " "),
     ],
@@ -33,6 +34,15 @@ def test_defaults_stand_in_for_what_is_unset(monkeypatch: pytest.MonkeyPatch) ->
     assert env.read_bool("X", default=False) is False
     assert env.read_int("X", default=7, minimum=1, maximum=9) == 7
     assert env.read_list("X", ["a"]) == ["a"]
+
+
+def test_a_folder_is_made_where_it_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    monkeypatch.setenv("X", str(tmp_path / "some" / "counts"))
+    for _ in range(2):
+        assert env.read_folder("X") == tmp_path / "some" / "counts"
+    assert (tmp_path / "some" / "counts").is_dir()
+    monkeypatch.delenv("X")
+    assert env.read_folder("X") is None
 
 
 def test_lists_are_split_by_comma(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from tests.processes.exchanges import exchange
 from tests.processes.installation import Installation
 from tests.processes.ledger import read_entries, wait_until_all_over
 from tests.processes.samples import make_booking
+from tests.processes.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -63,6 +64,7 @@ def test_two_web_processes_and_a_worker_count_together_and_lose_nothing_when_kil
             answer = installation.post(booking, port=(installation.port, port)[number % 2])
             assert answer.json() == {"status": "accepted"}
         installation.wait_until_settled(*(booking["id"] for booking in bookings))
+        wait_for(lambda: read_sums(scrape(port)) == rise(before, 6), what="the counts of all processes", deadline_s=10)
         pages = [scrape(installation.port), scrape(port)]
         assert [read_sums(page) for page in pages] == [rise(before, 6)] * 2
         assert [lint(page) for page in pages] == [[], []]
@@ -76,7 +78,7 @@ def test_two_web_processes_and_a_worker_count_together_and_lose_nothing_when_kil
         booking = make_booking()
         installation.post(booking, port=port)
         installation.wait_until_settled(booking["id"])
-        assert read_sums(scrape(port)) == rise(before, 7)
+        wait_for(lambda: read_sums(scrape(port)) == rise(before, 7), what="the counts go on", deadline_s=10)
     # Files of processes that are gone are one file by now.
     assert (installation.folder / "counts" / "counter_gone.db").exists()
 

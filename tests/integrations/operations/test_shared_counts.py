@@ -1,5 +1,7 @@
 """Counts of the processes of one host: what a process that is gone has counted stays, in one file for all."""
 
+import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -97,6 +99,15 @@ def test_a_scrape_waits_while_files_are_folded(folder: Path) -> None:
     holder.communicate("\n")
     with shared_counts.reading():
         assert read(folder) == ""
+
+
+def test_what_cannot_be_folded_ends_no_process(folder: Path) -> None:
+    broken = folder / f"counter_{end_process()}.db"
+    broken.write_bytes(struct.pack("iii", 100, 0, 2**31 - 1))
+    fold_dead()
+    assert broken.exists()
+    shutil.rmtree(folder)
+    fold_dead()
 
 
 def test_without_a_folder_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ SECRETS = [
     "whsec_test_4d2f",
     "sk_live_abc123",
     "xoxb-123-abc",
+    "xoxb-abc",
     "Bearer eyJhbGciOi",
     "Token 9944b09199c62bcf",
 ]
