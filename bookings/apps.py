@@ -6,4 +6,4 @@ class BookingsConfig(AppConfig):
     verbose_name = "Bookings"
 
     def ready(self) -> None:
-        from bookings import handlers  # noqa: F401
+        from bookings import checklist, handlers, runbook  # noqa: F401

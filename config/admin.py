@@ -52,6 +52,8 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 link("Pairs", "link", "integrations.pair"),
                 link("Comparisons", "compare", "contacts.duplicaterun"),
                 link("Queue", "stacks", "django_q.ormq"),
+                link("Runbook", "checklist_rtl", "integrations.runbooktask"),
+                link("Launch checklist", "fact_check", "integrations.checklistitem"),
             ],
         },
         {

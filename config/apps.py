@@ -7,6 +7,7 @@ class ConfigConfig(AppConfig):
     verbose_name = "Installation"
 
     def ready(self) -> None:
+        from config import checklist  # noqa: F401
         from config.roles import keep_roles
 
         # The last of the apps with models: when its turn comes, the permissions of all of them exist.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+from zoneinfo import available_timezones
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -78,6 +79,14 @@ def read_folder(name: str) -> Path | None:
     return folder
 
 
+def read_zone(name: str, default: str) -> str:
+    """An IANA time zone."""
+    zone = read_str(name, default)
+    if zone not in available_timezones():
+        raise ConfigurationError(f"{name}={zone!r} is not an IANA time zone such as Europe/Paris.")
+    return zone
+
+
 def require(name: str, hint: str) -> str:
     value = read_str(name, "")
     if not value:
@@ -109,6 +118,12 @@ def development_secret(name: str, generate: Callable[[], str]) -> str:
         finally:
             draft.unlink()
     return str(json.loads(path.read_text()))
+
+
+def read_development_secret(name: str) -> str:
+    """The value that this checkout develops with; empty where none was made."""
+    path = DATA_DIR / "secrets" / name.lower()
+    return str(json.loads(path.read_text())) if path.exists() else ""
 
 
 def read_database(url: str, *, options: Mapping[str, Any]) -> dict[str, Any]:

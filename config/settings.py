@@ -167,6 +167,11 @@ Q_CLUSTER = {
 REPLAY_APPROVAL_ABOVE = env.read_int("REPLAY_APPROVAL_ABOVE", default=500, minimum=0, maximum=1_000_000)
 REPLAY_PER_SECOND = env.read_int("REPLAY_PER_SECOND", default=20, minimum=1, maximum=500)
 
+# --- Runbook ----------------------------------------------------------------------------------------------------------
+
+# By whose clock the tasks of the runbook come due; all else is told in UTC.
+OPERATORS_TIME_ZONE = env.read_zone("OPERATORS_TIME_ZONE", "UTC")
+
 # --- Users and the browser --------------------------------------------------------------------------------------------
 
 AUTH_PASSWORD_VALIDATORS = [

@@ -6,4 +6,4 @@ class ContactsConfig(AppConfig):
     verbose_name = "Contacts"
 
     def ready(self) -> None:
-        from contacts import handlers  # noqa: F401
+        from contacts import checklist, handlers, runbook  # noqa: F401

@@ -7,3 +7,4 @@ class IntegrationsConfig(AppConfig):
 
     def ready(self) -> None:
         from integrations import checks, jobs  # noqa: F401
+        from integrations.operations import probes, reports  # noqa: F401

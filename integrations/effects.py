@@ -150,6 +150,11 @@ def label_kind(kind: str) -> str:
     return kind if kind in _kinds else OTHER
 
 
+def list_messages() -> list[str]:
+    """The kinds of what goes to people, by Slack or e-mail."""
+    return sorted(name for name, kind in _kinds.items() if not kind.is_findable)
+
+
 # --- Planning ---------------------------------------------------------------------------------------------------------
 
 # The connections with effects that were planned in this context, for the edge to wake their drains.

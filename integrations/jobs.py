@@ -16,7 +16,13 @@ from integrations.connections import set_status
 from integrations.exceptions import KeepsyncError
 from integrations.holds import start_afresh
 from integrations.models import Connection, Delivery, Effect, Heartbeat, ReplayPlan
-from integrations.operations import alert_rules, alerts, counting  # noqa: F401  (the rules register themselves)
+from integrations.operations import (
+    alert_rules,  # noqa: F401  (the rules register themselves)
+    alerts,
+    checklist,
+    counting,
+    runbook,
+)
 from integrations.privacy import payload_erasure
 from integrations.queue import (
     CONTINUE_REPLAY,
@@ -96,6 +102,12 @@ def check_alerts() -> None:
 def count_hours() -> None:
     """Each minute, by schedule: what the dashboard shows."""
     counting.count_hours(timezone.now())
+
+
+def check_launch() -> None:
+    """Every few minutes, by schedule: evidence that is about to run out is looked for again, and new tasks begin."""
+    runbook.ensure_rows(timezone.now())
+    checklist.check_due()
 
 
 @transaction.atomic

@@ -4,6 +4,7 @@ from bookings.models.conflicts import Conflict
 from bookings.models.meetings import Attendance, Calendar, Invitation, Meeting, MeetingLink
 from bookings.models.payments import Payment, Price
 from bookings.models.reconciliation import Discrepancy, ReconciliationRun, SeenEvent
+from bookings.models.rehearsals import Rehearsal
 from bookings.models.requests import BookingRequest
 from bookings.models.reservations import Reservation
 from bookings.models.trial_bookings import TrialBooking
@@ -20,6 +21,7 @@ __all__ = [
     "Payment",
     "Price",
     "ReconciliationRun",
+    "Rehearsal",
     "Reservation",
     "SeenEvent",
     "TrialBooking",

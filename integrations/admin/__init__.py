@@ -2,6 +2,7 @@
 
 from integrations.admin import (
     alerts,
+    checklist,
     connections,
     dashboard,
     deliveries,
@@ -13,6 +14,7 @@ from integrations.admin import (
     queue,
     replay_items,
     replay_plans,
+    runbook,
     sign_ins,
     users,
     write_panels,
@@ -20,6 +22,7 @@ from integrations.admin import (
 
 __all__ = [
     "alerts",
+    "checklist",
     "connections",
     "dashboard",
     "deliveries",
@@ -31,6 +34,7 @@ __all__ = [
     "queue",
     "replay_items",
     "replay_plans",
+    "runbook",
     "sign_ins",
     "users",
     "write_panels",

@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 from integrations.admin.alerts import Bar, Level, make_start_bars
 from integrations.admin.dead_letters import UNKNOWN
 from integrations.admin.formats import address_of_list, link, relate
+from integrations.admin.runbook import make_overdue_bars
 from integrations.models import Delivery, Effect, Heartbeat
 from integrations.operations.standing import LATE, Standing
 
@@ -32,6 +33,7 @@ class Health:
 def examine(request: HttpRequest, now: datetime, *, deliveries: Standing | None, effects: Standing | None) -> Health:
     """Of what one may see: None where that is not so."""
     bars = [*find_faults(now, deliveries=deliveries, effects=effects), *make_start_bars(request)]
+    bars += make_overdue_bars(request, now)
     bars.sort(key=lambda bar: [Level.CRITICAL, Level.WARNING, Level.INFO].index(Level(bar.level)))
     wrong = sum(bar.level != Level.INFO for bar in bars)
     if not wrong:

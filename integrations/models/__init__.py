@@ -3,6 +3,7 @@
 from integrations.models.alerts import Alert
 from integrations.models.attempts import Attempt
 from integrations.models.change_counts import ChangeCount
+from integrations.models.checklist import ChecklistItem, CheckResult, CheckSignature
 from integrations.models.connections import Connection, WebhookSecret
 from integrations.models.deliveries import Delivery, RejectionCount
 from integrations.models.effects import Drain, Effect
@@ -14,6 +15,7 @@ from integrations.models.ownership import FieldRule, FieldWrite
 from integrations.models.polls import Poll
 from integrations.models.provenance import History, RecordedChange
 from integrations.models.replay_plans import ReplayItem, ReplayPlan, Verdict
+from integrations.models.runbook import RunbookTask, SignOff
 from integrations.models.second_factors import RecoveryCode, SecondFactor
 from integrations.models.sign_ins import SignInCount
 from integrations.models.tokens import Authorisation, Token
@@ -23,6 +25,9 @@ __all__ = [
     "Attempt",
     "Authorisation",
     "ChangeCount",
+    "CheckResult",
+    "CheckSignature",
+    "ChecklistItem",
     "Connection",
     "CountedHour",
     "Delivery",
@@ -43,8 +48,10 @@ __all__ = [
     "RejectionCount",
     "ReplayItem",
     "ReplayPlan",
+    "RunbookTask",
     "SecondFactor",
     "SignInCount",
+    "SignOff",
     "Token",
     "Verdict",
     "WebhookSecret",

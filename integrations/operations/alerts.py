@@ -68,6 +68,11 @@ def raises_alert(kind: str) -> Callable[[Rule], Rule]:
     return register
 
 
+def list_kinds() -> frozenset[str]:
+    """Those that some rule opens."""
+    return frozenset(_rules)
+
+
 # --- Opening and closing ----------------------------------------------------------------------------------------------
 
 

@@ -65,6 +65,18 @@ TABLE: dict[str, dict[str, str]] = {
         VIEWER: "view",
         INTEGRATION_ADMIN: ("page:check page:mapping page:entered page:ask page:built_in page:dismiss page:offer"),
     },
+    "integrations.checklistitem": {
+        VIEWER: "view",
+        OPERATOR: "button:check page:check_all",
+        INTEGRATION_ADMIN: "button:sign",
+    },
+    "integrations.runbooktask": {
+        VIEWER: "view",
+        OPERATOR: "button:sign_off",
+    },
+    "integrations.signoff": {
+        VIEWER: "view",
+    },
     "integrations.signincount": {
         NOBODY: "view button:reopen",
     },

@@ -1,14 +1,17 @@
 """The rehearsal in the shell."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
 from bookings.rehearsal.cases import STAGING, Case, choose
 from bookings.rehearsal.faults import FAULTS
+from bookings.rehearsal.records import describe, keep, take
 from bookings.rehearsal.runs import Result, run
 from bookings.rehearsal.stage import set_stage
-from integrations.exceptions import SetupError
+from integrations.exceptions import PayloadError, SetupError
 from integrations.management.base import KeepsyncCommand, UsageError, quiet_requests
 
 TIMEOUT_S = 60.0
@@ -27,6 +30,9 @@ class Command(KeepsyncCommand):
         parser.add_argument("--case", metavar="NAME", action="append", default=[], help=f"only this one; of {names}")
         parser.add_argument("--with-faults", action="store_true", help="also while the other sides fail")
         parser.add_argument(
+            "--take", metavar="FILE", help="play nothing: keep what --json has printed at staging, of the same version"
+        )
+        parser.add_argument(
             "--timeout", metavar="S", type=float, default=TIMEOUT_S, help="seconds to wait for each thing (60)"
         )
 
@@ -38,6 +44,8 @@ class Command(KeepsyncCommand):
             raise CommandError(f"{self.failed} of the cases failed.")
 
     def run(self, options: dict[str, Any]) -> dict[str, Any]:
+        if options["take"]:
+            return self.take(options["take"])
         cases = read_cases(options["case"], is_faulty=options["with_faults"])
         if options["timeout"] <= 0:
             raise UsageError("--timeout must be above 0.")
@@ -50,7 +58,19 @@ class Command(KeepsyncCommand):
         self.failed = sum(not result.has_passed for result in results)
         passed = len(results) - self.failed
         self.say(f"{passed} of {len(results)} cases passed.")
-        return {"passed": passed, "failed": self.failed, "cases": [result.show() for result in results]}
+        told = {"passed": passed, "failed": self.failed, "cases": [result.show() for result in results]}
+        return {**told, **describe(keep(results))}
+
+    def take(self, name: str) -> dict[str, Any]:
+        """What was played elsewhere counts here for the launch checklist, where it is the same version."""
+        try:
+            taken = take(json.loads(Path(name).read_text()))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{name} is no result of rehearse --json: {error}") from error
+        except PayloadError as error:
+            raise CommandError(str(error)) from error
+        self.say(f"The rehearsal of {taken.finished_at:%Y-%m-%d %H:%M} UTC is kept.")
+        return describe(taken)
 
     def report(self, result: Result) -> Result:
         """A line at once: on standard error where standard output is for a program."""

@@ -23,6 +23,8 @@ LISTS = [
     "/admin/integrations/delivery/dead-letters/",
     "/admin/integrations/effect/",
     "/admin/integrations/replayplan/",
+    "/admin/integrations/runbooktask/",
+    "/admin/integrations/checklistitem/",
     "/admin/integrations/pair/",
     "/admin/integrations/fieldmapping/",
     "/admin/integrations/fieldrule/",
