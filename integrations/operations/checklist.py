@@ -178,8 +178,8 @@ def look(now: datetime, items: Iterable[Item] | None = None) -> list[State]:
     """How the items stand, in two queries and those of what is attested."""
     chosen = list_items() if items is None else list(items)
     names = [item.name for item in chosen]
-    results = CheckResult.objects.filter(item__in=names).order_by("item", "-id").distinct("item")
-    signatures = CheckSignature.objects.filter(item__in=names).order_by("item", "-id").distinct("item")
+    results = CheckResult.objects.filter(item__in=names).order_by("item_id", "-id").distinct("item_id")
+    signatures = CheckSignature.objects.filter(item__in=names).order_by("item_id", "-id").distinct("item_id")
     found = {each.item_id: each for each in results.select_related("checked_by")}
     signed = {each.item_id: each for each in signatures.select_related("signed_by").defer("note")}
     return [judge(item, found.get(item.name), signed.get(item.name), now) for item in chosen]

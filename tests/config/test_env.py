@@ -18,6 +18,7 @@ from config.env import ConfigurationError
         (lambda: env.read_url("X", ""), "keepsync.example"),
         (lambda: env.read_url("X", ""), "ftp://keepsync.example"),
         (lambda: env.read_folder("X"), "/dev/null/counts"),
+        (lambda: env.read_zone("X", "UTC"), "Europe/Nowhere"),
         (lambda: env.require("X", "give one."), ""),
         (lambda: env.read_secret("X", debug=False, hint="give one.", generate=str), " "),
     ],
