@@ -87,7 +87,7 @@ def find_move(known_zone: ZoneInfo, now: datetime) -> tuple[datetime, datetime] 
         window_start=start,
         window_end=start + timedelta(days=8),
     )
-    first, second = (occurrence.local_start for occurrence in found)
+    first, second = (occurrence.start.astimezone(known_zone) for occurrence in found)
     return first, second
 
 
