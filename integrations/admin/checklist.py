@@ -1,6 +1,6 @@
 """The launch checklist in the admin: how each item stands, what proves it, and who has signed what."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
@@ -114,7 +114,7 @@ class ChecklistItemAdmin(ReadOnlyMixin, DetailAdmin):
     """The list is a page of its own. What the code does not declare any more is not shown."""
 
     fields = ("why", "standing", "evidence", "advice", "checked", "expires", "signed", "note")
-    buttons: ClassVar = BUTTONS
+    buttons = BUTTONS
 
     def get_queryset(self, request: HttpRequest) -> Any:
         names = [item.name for item in checklist.list_items()]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 
 from django import forms
 from django.conf import settings
@@ -130,7 +130,7 @@ class RunbookTaskAdmin(ReportAdmin):
     """The list is a page of its own. What the code does not declare any more is not shown."""
 
     fields = ("what", "rhythm", "standing", "due", "done")
-    buttons: ClassVar = BUTTONS
+    buttons = BUTTONS
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).filter(name__in=[task.name for task in runbook.list_tasks()])

@@ -16,7 +16,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.utils import timezone
 
@@ -221,7 +220,7 @@ def ensure_rows() -> None:
     ChecklistItem.objects.bulk_create(changed, update_conflicts=True, unique_fields=["name"], update_fields=["title"])
 
 
-def check(item: Item, user: AbstractBaseUser | None = None) -> CheckResult:
+def check(item: Item, user: Any = None) -> CheckResult:
     """Look for the evidence now, and keep it. What is the same as before goes on with its row."""
     ensure_rows()
     now = timezone.now()
@@ -267,7 +266,7 @@ def check_due() -> int:
 # --- Signing ----------------------------------------------------------------------------------------------------------
 
 
-def sign(item: Item, user: AbstractBaseUser, note: str) -> CheckSignature:
+def sign(item: Item, user: Any, note: str) -> CheckSignature:
     """A person's word for an item, on the evidence of this moment. Raises StateError where it cannot be given."""
     if not item.is_signed:
         raise StateError("Its probe proves this item: nobody signs it.")

@@ -1,8 +1,9 @@
 """Addresses of the admin's pages, for texts that lead to where something can be done."""
 
+from urllib.parse import urlencode
+
 from django.db.models import Model
 from django.urls import reverse
-from django.utils.http import urlencode
 
 
 def list_of(model: type[Model], **filters: object) -> str:

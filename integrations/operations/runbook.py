@@ -13,7 +13,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.utils import timezone
@@ -173,7 +172,7 @@ def find_state(task: Task, now: datetime) -> State:
 # --- Its report, and its end ------------------------------------------------------------------------------------------
 
 
-def sign_off(task: Task, user: AbstractBaseUser, note: str) -> SignOff:
+def sign_off(task: Task, user: Any, note: str) -> SignOff:
     """The task is done: the report of this moment is kept. Raises StateError where it is not due."""
     now = timezone.now()
     state = find_state(task, now)

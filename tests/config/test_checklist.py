@@ -1,5 +1,6 @@
 """What of the environment must be right before an installation goes live."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ def _checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkout that has developed with its own keys, and an environment that gives others."""
     monkeypatch.setattr(env, "DATA_DIR", tmp_path)
     for name in KEYS:
-        env.development_secret(name, lambda name=name: f"{name} of development")
+        env.development_secret(name, partial(str, f"{name} of development"))
         monkeypatch.setenv(name, f"{name} of production")
 
 

@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
-from typing import Any
+from functools import partial
 
 import pytest
 from django.contrib.auth.models import User
@@ -19,10 +19,12 @@ def asked(db: None) -> Iterator[list[str]]:
     """Two items, the only ones; each time that one is asked is noted."""
     names: list[str] = []
 
-    def note(name: str) -> Any:
-        return lambda now: names.append(name) or passed(f"{name} is so.")
+    def note(name: str, now: object) -> Evidence:
+        names.append(name)
+        return passed(f"{name} is so.")
 
-    with declared("first", probe=note("first"), alone=True), declared("second", probe=note("second")):
+    first, second = partial(note, "first"), partial(note, "second")
+    with declared("first", probe=first, alone=True), declared("second", probe=second):
         yield names
 
 
