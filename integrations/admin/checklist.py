@@ -230,6 +230,7 @@ def make_entry(request: HttpRequest, state: State) -> dict[str, Any]:
         "why": state.item.why,
         "lines": result.lines if result else [],
         "advice": state.advice,
+        "is_failed": state.standing == Standing.FAILED,
         "links": list_links(state),
         "checked": show_instant(result.checked_at) if result else "Never",
         "expires": show_instant(state.expires_at),

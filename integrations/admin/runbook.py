@@ -120,8 +120,10 @@ class ReportAdmin(ReadOnlyMixin, DetailAdmin):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Any = None, **kwargs: Any
     ) -> HttpResponse:
-        response: Any = super().render_change_form(request, context, *args, obj=obj, **kwargs)
-        response.context_data["panels"] = [*show_parts(self.list_parts(obj)), *response.context_data["panels"]]
+        response = super().render_change_form(request, context, *args, obj=obj, **kwargs)
+        # Django has it rendered later: what the page shows can still be changed.
+        shown: Any = response
+        shown.context_data["panels"] = [*show_parts(self.list_parts(obj)), *shown.context_data["panels"]]
         return response
 
 

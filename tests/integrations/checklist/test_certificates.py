@@ -113,7 +113,12 @@ def test_an_address_where_nobody_answers_is_said() -> None:
 def show(monkeypatch: pytest.MonkeyPatch, found: Certificate) -> list[tuple[str, int]]:
     """Where the probe asks, and what it is shown there."""
     asked: list[tuple[str, int]] = []
-    monkeypatch.setattr(address, "check_certificate", lambda host, port: asked.append((host, port)) or found)
+
+    def answer(host: str, port: int) -> Certificate:
+        asked.append((host, port))
+        return found
+
+    monkeypatch.setattr(address, "check_certificate", answer)
     return asked
 
 

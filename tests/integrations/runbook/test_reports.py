@@ -30,9 +30,8 @@ def rows(name: str) -> list[list[list[str]]]:
 @pytest.fixture
 def busy(calendar_live: Connection) -> Connection:
     """Two deliveries, one of them dead, and two effects, one of them dead."""
-    for number, fields in enumerate([{"status": "processed", "processed_at": timezone.now()}, {"status": "dead"}]):
-        cause = {"cause": Cause.PAYLOAD} if fields["status"] == "dead" else {}
-        make_delivery(calendar_live, make_payload(f"dlv_{number}"), **fields, **cause)
+    make_delivery(calendar_live, make_payload("dlv_1"), status="processed", processed_at=timezone.now())
+    make_delivery(calendar_live, make_payload("dlv_2"), status="dead", cause=Cause.PAYLOAD)
     make_effect(calendar_live, status=Effect.Status.SUCCEEDED, finished_at=timezone.now())
     make_effect(calendar_live, status=Effect.Status.DEAD, cause=Cause.CONFIGURATION)
     count_hour(begin_of(timezone.now()))

@@ -179,8 +179,7 @@ def test_of_two_who_sign_off_at_once_one_is_told(admin_user: User) -> None:
     with time_machine.travel(NOW, tick=False) as clock:
 
         def be_outrun(now: datetime) -> list[Part]:
-            values = {"due_at": at("2026-11-26T09:00"), "signed_at": now}
-            SignOff.objects.get_or_create(task_id="made_up", **values)
+            SignOff.objects.create(task_id="made_up", due_at=at("2026-11-26T09:00"), signed_at=now)
             return []
 
         with declared(report=be_outrun) as task:
