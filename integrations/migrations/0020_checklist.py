@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         DJANGO_Q,
-        ('integrations', '0016_dashboard_indexes'),
+        ('integrations', '0019_correlation'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('integrations', '0017_firststeps_second_factor'),
+        ('integrations', '0017_second_factor'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('bookings', '0010_rep_requests'),
-        ('integrations', '0018_firststeps'),
+        ('integrations', '0018_first_steps'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('integrations', '0016_dashboard_indexes'),
+        ('integrations', '0018_first_steps'),
     ]
 
     operations = [

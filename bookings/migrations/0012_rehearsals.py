@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('bookings', '0010_rep_requests'),
+        ('bookings', '0011_first_steps'),
     ]
 
     operations = [
