@@ -66,13 +66,14 @@ def crawl(client: Client) -> Iterator[Page]:
 def visit(client: Client, address: str) -> tuple[Page, str]:
     with CaptureQueriesContext(database) as captured:
         response = client.get(address)
+    queries = len(captured)
     times = []
     for _ in range(ROUNDS):
         begun = time.perf_counter()
         client.get(address)
         times.append((time.perf_counter() - begun) * 1000)
     text = response.content.decode() if response.get("Content-Type", "").startswith("text/html") else ""
-    page = Page(address, find_kind(address), len(captured), statistics.median(times), response.status_code)
+    page = Page(address, find_kind(address), queries, statistics.median(times), response.status_code)
     return page, text
 
 
