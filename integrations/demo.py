@@ -120,7 +120,7 @@ def make_counts_folder() -> str:
     return str(folder)
 
 
-def webhook_variables(*, is_empty: bool) -> dict[str, str]:
+def webhook_variables(*, is_empty: bool = False) -> dict[str, str]:
     """Where the sandbox posts each provider's webhooks, and what it signs them with."""
     variables: dict[str, str] = {}
     for played in PLAYED:
