@@ -33,7 +33,7 @@ def write_metrics(text_format: TextFormat = PLAIN) -> bytes:
     registry.register(Installation())
     with reading():
         if find_folder():
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+            MultiProcessCollector(registry)
         else:
             registry.register(REGISTRY)
         return text_format.write(registry)

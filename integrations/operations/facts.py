@@ -154,7 +154,7 @@ def tell_connections(now: datetime) -> Iterator[Metric]:
     )
 
 
-def list_connections() -> list[dict[str, Any]]:
+def list_connections() -> Sequence[Mapping[str, Any]]:
     used = Connection.objects.exclude(status=Connection.Status.DISABLED).order_by("pk")
     made_at = Max("webhook_secrets__created_at", filter=Q(webhook_secrets__retired_at=None))
     return list(
@@ -170,7 +170,7 @@ def find_budget(row: Mapping[str, Any], now: datetime) -> float | None:
     known, left, since = PROVIDERS.get(row["provider"]), row["drain__calls_left"], row["drain__counted_at"]
     if known is None or left is None or since is None:
         return None
-    filled = left + max(0.0, (now - since).total_seconds()) * known.rate.per_s
+    filled: float = left + max(0.0, (now - since).total_seconds()) * known.rate.per_s
     return max(0.0, min(1.0, filled / known.rate.burst))
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -59,7 +60,7 @@ def crm(monkeypatch: pytest.MonkeyPatch) -> Connection:
 
     def carry_out(tasks: Any) -> list[Result]:
         record("POST", "https://provider.example/v1/things", "Salesforce", 200, 0.01)
-        return [Done("id_1", lambda task=task: lead_on(task)) for task in tasks]
+        return [Done("id_1", partial(lead_on, task)) for task in tasks]
 
     def lead_on(task: Task) -> None:
         if task.subject.startswith("thing:"):

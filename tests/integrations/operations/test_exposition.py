@@ -21,7 +21,7 @@ from integrations.operations import exposition, facts
 from integrations.operations.exposition import OPEN_METRICS, PLAIN, write_metrics
 from integrations.providers import PROVIDERS, get_provider
 from integrations.retries import Cause
-from tests.factories import make_connection, make_delivery, post_webhook, read_sample
+from tests.factories import SECRET, make_connection, make_delivery, post_webhook, read_sample
 from tests.integrations.admin.support import make_effect
 from tests.integrations.operations.prometheus_lint import lint, list_values, parse
 
@@ -174,8 +174,8 @@ def test_each_answer_to_a_webhook_is_counted_and_timed(calendar_live: Connection
     outcomes = ("accepted", "duplicate", "invalid_signature")
     before = [count("keepsync_deliveries_total", outcome=outcome, **labels) for outcome in outcomes]
     timed = count("keepsync_delivery_answer_seconds", le="+Inf", **labels)
-    for secret in ("right", "right", "whsec_wrong"):
-        post_webhook(read_sample("ping"), **({} if secret == "right" else {"secret": secret}))
+    for secret in (SECRET, SECRET, "whsec_wrong"):
+        post_webhook(read_sample("ping"), secret=secret)
     after = [count("keepsync_deliveries_total", outcome=outcome, **labels) for outcome in outcomes]
     assert [new - old for new, old in zip(after, before, strict=True)] == [1, 1, 1]
     assert count("keepsync_delivery_answer_seconds", le="+Inf", **labels) == timed + 3

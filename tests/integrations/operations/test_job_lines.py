@@ -88,7 +88,8 @@ def test_django_qs_own_line_about_a_failure_is_left_out() -> None:
     monitor = logging.LogRecord("django-q", logging.ERROR, "/x/monitor.py", 1, "Failed 'x' - Okafor", None, None)
     other = logging.LogRecord("django-q", logging.ERROR, "/x/cluster.py", 1, "reincarnated worker", None, None)
     assert [ResultFilter().filter(record) for record in (monitor, other)] == [False, True]
-    assert django_settings.LOGGING["loggers"]["django-q"]["filters"] == ["no_results"]
+    loggers: Any = django_settings.LOGGING["loggers"]
+    assert loggers["django-q"]["filters"] == ["no_results"]
 
 
 # --- The server -------------------------------------------------------------------------------------------------------

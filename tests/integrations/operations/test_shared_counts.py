@@ -1,5 +1,6 @@
 """Counts of the processes of one host: what a process that is gone has counted stays, in one file for all."""
 
+import fcntl
 import shutil
 import struct
 import subprocess
@@ -95,7 +96,7 @@ def test_a_scrape_waits_while_files_are_folded(folder: Path) -> None:
     assert holder.stdout
     holder.stdout.readline()
     with (folder / "lock").open("ab") as file, pytest.raises(BlockingIOError):
-        shared_counts.fcntl.flock(file, shared_counts.fcntl.LOCK_SH | shared_counts.fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     holder.communicate("\n")
     with shared_counts.reading():
         assert read(folder) == ""
