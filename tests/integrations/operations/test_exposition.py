@@ -13,7 +13,7 @@ from django.utils import timezone
 from django_q.models import Schedule
 
 from integrations import http
-from integrations.effects import label_kind
+from integrations.effects import label_kind, reopen
 from integrations.exceptions import OutageError
 from integrations.ids import first_id_at
 from integrations.models import Alert, Connection, Delivery, Drain, Effect, Heartbeat
@@ -21,7 +21,17 @@ from integrations.operations import exposition, facts
 from integrations.operations.exposition import OPEN_METRICS, PLAIN, write_metrics
 from integrations.providers import PROVIDERS, get_provider
 from integrations.retries import Cause
-from tests.factories import SECRET, make_connection, make_delivery, post_webhook, read_sample
+from tests.bookings.flows.fakes import outside_world
+from tests.bookings.flows.playing import pair_with_hubspot, run_effects
+from tests.factories import (
+    SECRET,
+    make_connection,
+    make_delivery,
+    make_payload,
+    post_webhook,
+    read_sample,
+    receive,
+)
 from tests.integrations.admin.support import make_effect
 from tests.integrations.operations.prometheus_lint import lint, list_values, parse
 
@@ -186,6 +196,28 @@ def test_a_request_that_fails_is_counted_by_its_cause(calendar_live: Connection)
     with pytest.raises(OutageError), http.counting_errors("Zoom"):
         raise OutageError("Zoom answers 503.")
     assert count("keepsync_provider_errors_total", provider="Zoom", cause="transient") == before + 1
+
+
+def test_tries_effects_and_the_sync_lag_are_counted_and_the_lag_once_only(calendar_live: Connection) -> None:
+    def look() -> list[float]:
+        hubspot = {"provider": "HubSpot"}
+        return [
+            count("keepsync_effects_total", outcome="succeeded", **hubspot),
+            count("keepsync_attempts_total", queue="effects", outcome="succeeded", **hubspot),
+            count("keepsync_sync_lag_seconds", le="+Inf", **hubspot),
+            count("keepsync_attempts_total", queue="deliveries", outcome="processed", provider="calendar.live"),
+        ]
+
+    pair_with_hubspot(calendar_live)
+    before = look()
+    with outside_world():
+        receive(make_payload("dlv_1"))
+        run_effects()
+        first = look()
+        reopen(Effect.objects.all())
+        run_effects()
+    assert [new - old for new, old in zip(first, before, strict=True)] == [2, 2, 2, 1]
+    assert [new - old for new, old in zip(look(), first, strict=True)] == [2, 2, 0, 0]
 
 
 # --- Rubbish ----------------------------------------------------------------------------------------------------------

@@ -46,7 +46,8 @@ def write(folder: Path, kind: str, pid: int | str, **values: float) -> Path:
 def read(folder: Path) -> str:
     registry = CollectorRegistry()
     MultiProcessCollector(registry, path=str(folder))
-    return generate_latest(registry).decode()
+    # The files are found in no order.
+    return "\n".join(sorted(generate_latest(registry).decode().splitlines()))
 
 
 def test_totals_and_histograms_are_the_same_before_and_after(folder: Path) -> None:
