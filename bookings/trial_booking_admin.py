@@ -15,7 +15,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 from bookings.models import TrialBooking
 from bookings.trial_bookings import EMAIL, TITLE, ask_why, book, cancel, find_open, list_bookable, send
 from bookings.trial_stages import WATCHED, Stage, State, is_complete, list_stages
-from integrations.admin.base import BulkButton, Button, LongListMixin, ReadOnlyMixin, confirm
+from integrations.admin.base import BulkButton, Button, LongListMixin, ReadOnlyMixin, confirm, read_user
 from integrations.admin.first_step_cards import Act, Step, adds_step
 from integrations.admin.first_steps import START
 from integrations.admin.formats import (
@@ -137,7 +137,7 @@ class TrialBookingAdmin(ReadOnlyMixin, LongListMixin, ProgressAdmin):
         if not form.is_valid():
             button = BulkButton("Make a test booking")
             return confirm(request, button=button, text=EXPLANATION, back=reverse(START), form=form)
-        trial = book(connection, calendars[form.cleaned_data["calendar"]], user=request.user)
+        trial = book(connection, calendars[form.cleaned_data["calendar"]], user=read_user(request))
         self.log_addition(request, trial, "Made a test booking")
         messages.success(request, f"Booked for {format_utc(trial.start)}.")
         return HttpResponseRedirect(address_of(trial))

@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from bookings.availability import Interval, clip, merge, subtract
+from bookings.availability import clip, merge, subtract
 from bookings.models import TrialBooking
 from bookings.timezones import format_instant
 from integrations.calls import use_account
@@ -22,7 +22,7 @@ from integrations.first_steps import examine_log
 from integrations.models import Connection
 from integrations.providers.base import Account
 from integrations.providers.calendar_live import writing
-from integrations.providers.calendar_live.client import get_free_busy, list_calendars
+from integrations.providers.calendar_live.client import Interval, get_free_busy, list_calendars
 
 TITLE = "Keepsync test booking"
 DESCRIPTION = "Made by Keepsync's first steps, to see that bookings arrive. It can be cancelled at any time."

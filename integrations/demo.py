@@ -137,7 +137,7 @@ def given_secret(played: Played) -> str:
 
 
 def read_secret(played: Played) -> str:
-    return WebhookSecret.objects.filter(connection__slug=played.slug, retired_at=None)[:1].get().secret
+    return str(WebhookSecret.objects.filter(connection__slug=played.slug, retired_at=None)[:1].get().secret)
 
 
 def free_port() -> int:

@@ -12,6 +12,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.options import ActionLocation
 from django.contrib.admin.utils import unquote
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import ForeignKey
@@ -225,6 +226,13 @@ def show_page(request: HttpRequest, template: str, **context: Any) -> HttpRespon
     request.current_app = admin.site.name
     everywhere = admin.site.each_context(request)
     return TemplateResponse(request, template, {**everywhere, **context}, headers={"Cache-Control": "no-store"})
+
+
+def read_user(request: HttpRequest) -> User:
+    """Who is signed in. Raises PermissionDenied where that is nobody."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return request.user
 
 
 def describe_state(row: Any) -> str:

@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import path, reverse
 from django.utils.http import urlencode
 
-from integrations.admin.base import Admin, ReadOnlyMixin, show_page
+from integrations.admin.base import Admin, ReadOnlyMixin, read_user, show_page
 from integrations.admin.first_step_cards import TAKE, list_steps
 from integrations.exceptions import KeepsyncError
 from integrations.first_steps import Kind, advise, check, examine_log, is_over, note, take_back
@@ -59,18 +59,18 @@ class FirstStepAdmin(ReadOnlyMixin, Admin):
     # --- What its buttons do
 
     def do_check(self, request: HttpRequest, connection: Connection) -> str:
-        found = check(connection, user=request.user)
+        found = check(connection, user=read_user(request))
         messages.success(request, f"{connection} answers: {found}.")
         return ""
 
     def do_mapping(self, request: HttpRequest, connection: Connection) -> str:
         """It leads to the mapping, and notes that somebody has been there."""
-        note(Kind.MAPPING, user=request.user, connection=connection)
+        note(Kind.MAPPING, user=read_user(request), connection=connection)
         address = reverse(f"admin:integrations_{FieldMapping._meta.model_name}_changelist")
         return f"{address}?{urlencode({'connection__id__exact': connection.pk})}"
 
     def do_entered(self, request: HttpRequest, connection: Connection) -> str:
-        note(Kind.ENTERED, user=request.user, connection=connection)
+        note(Kind.ENTERED, user=read_user(request), connection=connection)
         return ""
 
     def do_ask(self, request: HttpRequest, connection: Connection) -> str:
@@ -78,11 +78,11 @@ class FirstStepAdmin(ReadOnlyMixin, Admin):
         return ""
 
     def do_built_in(self, request: HttpRequest) -> str:
-        note(Kind.BUILT_IN, user=request.user)
+        note(Kind.BUILT_IN, user=read_user(request))
         return ""
 
     def do_dismiss(self, request: HttpRequest) -> str:
-        note(Kind.DISMISSED, user=request.user)
+        note(Kind.DISMISSED, user=read_user(request))
         request.session.pop(ON_THE_WAY, None)
         messages.success(request, "The dashboard offers the first steps no longer. They stay here.")
         return reverse("admin:index")

@@ -60,13 +60,17 @@ class UserAdmin(BaseUserAdmin, DetailAdmin):
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
-    list_display = (*BaseUserAdmin.list_display, "second_factor_since")
+    list_display = ("username", "email", "first_name", "last_name", "is_staff", "second_factor_since")
     list_select_related = ("second_factor",)
     list_filter = (*BaseUserAdmin.list_filter, SecondFactorFilter)
     buttons = (RESET,)
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).select_related("second_factor").defer("second_factor__key")
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """That of both bases, whose signatures differ."""
+        return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.display(description="second factor", ordering="second_factor__confirmed_at")
     def second_factor_since(self, user: User) -> str:

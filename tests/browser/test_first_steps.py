@@ -75,7 +75,7 @@ def test_an_administrator_goes_from_nothing_to_the_first_synced_booking(page: Pa
     press(page, 5, "Make a test booking")
     expect(page.locator("body")).to_contain_text("keepsync-test@example.com")
     page.get_by_role("button", name="Make a test booking").click()
-    expect(page.locator("body")).to_contain_text("It has arrived everywhere")
+    expect(page.locator("body")).to_contain_text("It has arrived everywhere", timeout=60_000)
     for stage in ("Webhook received", "Signature verified", "Contact at hubspot", "Meeting at hubspot"):
         expect(page.locator("body")).to_contain_text(stage)
     expect(page.locator("body")).to_contain_text(re.compile(r"Its id there is \d+"))
@@ -83,7 +83,7 @@ def test_an_administrator_goes_from_nothing_to_the_first_synced_booking(page: Pa
 
     page.get_by_role("link", name="Cancel the test booking").click()
     page.get_by_role("button", name="Cancel the test booking").click()
-    expect(page.locator("body")).to_contain_text("Cancelled everywhere.")
+    expect(page.locator("body")).to_contain_text("Cancelled everywhere.", timeout=60_000)
     page.goto(f"{installation.web}/admin/integrations/firststep/")
     expect(page.locator("body")).to_contain_text("All steps are done")
     page.goto(f"{installation.web}/admin/")

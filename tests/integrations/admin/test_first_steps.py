@@ -204,7 +204,12 @@ def test_webhooks_that_were_refused_tell_of_another_secret(calendar: Connection,
 def test_calendar_live_is_asked_what_became_of_its_webhooks(
     statuses: list[str], answer: str, calendar: Connection, admin_client: Client
 ) -> None:
-    logged = {"event_type": "ping", "event_id": None, "attempts": [], "created_at": "2026-11-20T12:00:00Z"}
+    logged: dict[str, Any] = {
+        "event_type": "ping",
+        "event_id": None,
+        "attempts": [],
+        "created_at": "2026-11-20T12:00:00Z",
+    }
     items = [{**logged, "id": f"dlv_{number}", "status": status} for number, status in enumerate(statuses)]
     with responses.RequestsMock() as stubs:
         stubs.get(LOG_URL, json={"items": items, "next_page_token": None})
@@ -293,7 +298,7 @@ def test_an_integration_admin_takes_them(calendar: Connection) -> None:
     client = sign_in_as(INTEGRATION_ADMIN)
 
     assert press(client, "calendar-live", "entered").status_code == 200
-    assert FirstStep.objects.get().user.username == "nora"
+    assert FirstStep.objects.get().user == User.objects.get(username="nora")
 
 
 def test_nothing_is_done_by_a_link_or_for_a_connection_that_is_not_there(admin_client: Client) -> None:
