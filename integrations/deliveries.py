@@ -57,8 +57,6 @@ def process(delivery_id: uuid.UUID) -> float | None:
     with caused_by(delivery.pk), carrying(delivery.correlation_id):
         try:
             status = work(delivery, attempt)
-            note_try(delivery, status, seconds=time.monotonic() - started)
-            return None
         except LeaseLostError:
             logger.warning("lease lost", extra={"delivery_id": str(delivery.pk)})
             return None
@@ -68,6 +66,8 @@ def process(delivery_id: uuid.UUID) -> float | None:
             status = Status.DEAD if delay is None else Status.RETRYING
             note_try(delivery, status, seconds=time.monotonic() - started, failure=failure, retry_in_s=delay)
             return delay
+        note_try(delivery, status, seconds=time.monotonic() - started)
+        return None
 
 
 def note_try(
