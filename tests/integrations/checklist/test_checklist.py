@@ -163,6 +163,12 @@ def test_the_schedule_checks_what_is_new_or_about_to_expire_and_nothing_else(db:
         assert len(asked) == 2
 
 
+def test_the_schedule_leaves_what_its_time_is_too_short_for(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checklist, "RUN_S", 0.0)
+    with declared("first", alone=True), declared("second"):
+        assert [checklist.check_due() for _ in range(3)] == [1, 1, 0]
+
+
 def test_the_schedule_is_there(db: None) -> None:
     schedule = Schedule.objects.get(name="launch_checklist")
     assert (schedule.func, schedule.minutes) == ("integrations.jobs.check_launch", 15)
