@@ -7,6 +7,9 @@ from django.urls import reverse, reverse_lazy
 
 from integrations.admin.dead_letters import may_see_dead_letters
 
+# How many alerts need somebody.
+BADGE = "integrations.admin.alerts.count_loud"
+
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The sidebar: what operators work with first, what administrators set below."""
@@ -36,7 +39,8 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             "title": "Operations",
             "separator": True,
             "items": [
-                link("Alerts", "notifications_active", "integrations.alert"),
+                link("Alerts", "notifications_active", "integrations.alert")
+                | {"badge": BADGE, "badge_variant": "danger"},
                 link("Deliveries", "move_to_inbox", "integrations.delivery") | {"active": is_on_deliveries},
                 link("Effects", "outbox", "integrations.effect"),
                 {
@@ -49,6 +53,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 link("Reconciliation", "compare_arrows", "bookings.reconciliationrun"),
                 link("Discrepancies", "difference", "bookings.discrepancy"),
                 link("Connections", "cable", "integrations.connection"),
+                link("Payload shapes", "schema", "integrations.payloadshape"),
                 link("Pairs", "link", "integrations.pair"),
                 link("Comparisons", "compare", "contacts.duplicaterun"),
                 link("Queue", "stacks", "django_q.ormq"),
@@ -60,6 +65,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             "title": "Rules",
             "separator": True,
             "items": [
+                link("Alert rules", "notification_settings", "integrations.alertrule"),
                 link("Field mappings", "swap_horiz", "integrations.fieldmapping"),
                 link("Field owners", "gavel", "integrations.fieldrule"),
                 link("Score rules", "leaderboard", "contacts.scorerule"),

@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 from zoneinfo import available_timezones
 
 import psycopg
+from email_validator import EmailNotValidError, validate_email
 from psycopg.conninfo import conninfo_to_dict
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -48,6 +49,18 @@ def read_int(name: str, *, default: int, minimum: int, maximum: int) -> int:
 def read_list(name: str, default: list[str]) -> list[str]:
     items = [item.strip() for item in read_str(name, "").split(",")]
     return [item for item in items if item] or default
+
+
+def read_addresses(name: str) -> list[str]:
+    """E-mail addresses, by comma."""
+    addresses = read_list(name, [])
+    for address in addresses:
+        try:
+            validate_email(address, check_deliverability=False)
+        except EmailNotValidError:
+            hint = "give e-mail addresses, several by comma."
+            raise ConfigurationError(f"{name} holds something that is none: {hint}") from None
+    return addresses
 
 
 def read_mail_domain(url: str) -> str:

@@ -161,6 +161,13 @@ Q_CLUSTER = {
     "label": "Background jobs",
 }
 
+# --- Alerts -----------------------------------------------------------------------------------------------------------
+
+# readyz is 503 where the jobs of each minute have not run for so long although a worker lives.
+SCHEDULE_SILENCE_MINUTES = env.read_int("SCHEDULE_SILENCE_MINUTES", default=5, minimum=2, maximum=120)
+# Who gets alerts by e-mail; nobody named: every user who may change connections.
+ALERT_EMAILS = env.read_addresses("ALERT_EMAILS")
+
 # --- Replay plans -----------------------------------------------------------------------------------------------------
 
 # A plan of more rows than this waits for a second person's approval; and how many a plan replays each second.

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from integrations import oauth, tokens
+from integrations import oauth, refusals, tokens
 from integrations.connections import account_with, ask_for_authorisation
 from integrations.exceptions import ReauthoriseError, TokenOutageError
 from integrations.models import Connection, Token
@@ -111,3 +111,4 @@ def is_unauthorised(connection: Connection, token: Token | None) -> bool:
 
 def count_refusal(connection: Connection) -> None:
     REFUSED_CALLS.labels(provider=get_provider(connection.provider).name).inc()
+    refusals.count_call(connection.pk)

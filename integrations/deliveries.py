@@ -19,6 +19,7 @@ from django.db.models import F, Min, Q, QuerySet
 from django.utils import timezone
 from django_q.models import OrmQ
 
+from integrations import payload_shapes
 from integrations.correlation import carrying
 from integrations.events import Origin, Outcome, dispatch
 from integrations.exceptions import ErasedError, LeaseLostError, StateError
@@ -57,6 +58,7 @@ def process(delivery_id: uuid.UUID) -> float | None:
     with caused_by(delivery.pk), carrying(delivery.correlation_id):
         try:
             status = work(delivery, attempt)
+            payload_shapes.learn(delivery)
         except LeaseLostError:
             logger.warning("lease lost", extra={"delivery_id": str(delivery.pk)})
             return None

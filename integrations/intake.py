@@ -25,7 +25,7 @@ from django.utils import timezone
 from django_q.conf import Conf
 from uuid_utils.compat import uuid7
 
-from integrations import correlation
+from integrations import correlation, refusals
 from integrations.combining import Combiner
 from integrations.endpoints import Endpoint, Verified, load_endpoint, recall_endpoint
 from integrations.exceptions import RejectedError, ReusedIdError, SignatureError, StateError, UnstoredError
@@ -111,6 +111,7 @@ def authenticate(slug: str, request: IncomingRequest) -> Verified:
         raise UnstoredError(503, "unavailable", LOST_KEY, retry_after_s=LOST_KEY_RETRY_S)
     header = endpoint.adapter.signature_header
     error = SignatureError(f"{header} is missing or does not belong to the body.", field=header)
+    refusals.count_webhook(endpoint.connection_id)
     keep_rejected(endpoint, request, error)
     raise error
 

@@ -11,17 +11,21 @@ from django.dispatch import receiver
 from django.utils import timezone
 from django_q.signals import post_spawn
 
-from integrations import correlation, deliveries, drains, effects, job_runs, polling, refreshes, sign_ins  # noqa: F401
+from integrations import correlation, deliveries, drains, effects, job_runs, polling, refreshes, refusals, sign_ins  # noqa: F401
 from integrations.connections import set_status
 from integrations.exceptions import KeepsyncError
 from integrations.holds import start_afresh
-from integrations.models import Connection, Delivery, Effect, Heartbeat, ReplayPlan
-from integrations.operations import (
-    alert_rules,  # noqa: F401  (the rules register themselves)
+from integrations.models import Connection, Delivery, Effect, ReplayPlan
+from integrations.operations import (  # (the rules register themselves)
+    alert_rules,  # noqa: F401
     alerts,
+    certificates,
     checklist,
     counting,
+    heartbeats,
     runbook,
+    traffic_rules,  # noqa: F401
+    upkeep_rules,  # noqa: F401
 )
 from integrations.privacy import payload_erasure
 from integrations.queue import (
@@ -38,7 +42,6 @@ from integrations.replays import running
 
 logger = logging.getLogger(__name__)
 
-WORKER_HEARTBEAT = "worker"
 # A job that calls a provider may first wait for a token, and make its calls a second time with it.
 CALLING_TIMEOUT_S = 2 * settings.JOB_TIMEOUT_S + int(refreshes.LONGEST_S)
 
@@ -97,6 +100,13 @@ def check_alerts() -> None:
     """Each minute, by schedule."""
     alerts.check()
     wake_planned()
+    heartbeats.beat(heartbeats.ALERTS)
+
+
+def check_certificate() -> None:
+    """Each hour, by schedule."""
+    certificates.check_due()
+    refusals.forget_old()
 
 
 def count_hours() -> None:
@@ -217,7 +227,8 @@ def sweep() -> None:
 
     What waited to be emptied, and has been worked on, is.
     """
-    beat()
+    for name in (heartbeats.WORKER, heartbeats.SWEEP):
+        heartbeats.beat(name)
     for connection_id in drains.find_idle(timezone.now()):
         wake(connection_id)
     payload_erasure.erase_due()
@@ -230,5 +241,5 @@ def sweep() -> None:
 
 @receiver(post_spawn, dispatch_uid="worker_heartbeat")
 def beat(**_: object) -> None:
-    """A worker that has just started is a sign of life too: the schedule's first run is half a minute away."""
-    Heartbeat.objects.update_or_create(name=WORKER_HEARTBEAT, defaults={"beat_at": timezone.now()})
+    """A worker that has just started is a sign of life too."""
+    heartbeats.beat_worker()

@@ -28,14 +28,12 @@ from rest_framework.views import APIView
 from integrations import intake
 from integrations.endpoints import Verified, load_endpoint, recall_endpoint
 from integrations.exceptions import UnstoredError
-from integrations.jobs import WORKER_HEARTBEAT
-from integrations.models import Heartbeat
 from integrations.operations.exposition import choose_format, write_metrics
+from integrations.operations.heartbeats import find_silences
 from integrations.operations.metrics import ANSWER_SECONDS, DELIVERIES, OTHER, keep_known
 from integrations.providers import label_provider
 from integrations.providers.base import IncomingRequest
 
-HEARTBEAT_LIMIT_S = 180
 # A proxy on this machine asks from loopback on behalf of others, and says so in one of these.
 PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP")
 # What a webhook is answered, as the metrics tell it: intake.Answer, or the code of an error.
@@ -159,7 +157,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """The database answers, its migrations are applied, and a worker is alive. 503 with the reasons where not."""
+    """The database answers, its migrations are applied, a worker lives and the schedule runs. 503 with the reasons."""
     try:
         problems = find_problems()
     except (DatabaseError, psycopg.Error):
@@ -174,13 +172,8 @@ def find_problems() -> list[str]:
     executor = MigrationExecutor(connections["default"])
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         return ["Migrations are not applied: run manage.py migrate."]
-    heartbeat = Heartbeat.objects.filter(name=WORKER_HEARTBEAT).first()
-    if heartbeat is None:
-        return ["No worker has run yet: start manage.py qcluster."]
-    age_s = (timezone.now() - heartbeat.beat_at).total_seconds()
-    if age_s > HEARTBEAT_LIMIT_S:
-        return [f"The worker's last sign of life is {age_s:.0f} s old: see whether manage.py qcluster runs."]
-    return []
+    now = timezone.now()
+    return [silence.describe(now) for silence in find_silences(now)]
 
 
 @require_safe

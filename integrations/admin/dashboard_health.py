@@ -12,11 +12,11 @@ from integrations.admin.alerts import Bar, Level, make_start_bars
 from integrations.admin.dead_letters import UNKNOWN
 from integrations.admin.formats import address_of_list, link, relate
 from integrations.admin.runbook import make_overdue_bars
-from integrations.models import Delivery, Effect, Heartbeat
+from integrations.models import Delivery, Effect
+from integrations.operations.heartbeats import find_silences
 from integrations.operations.standing import LATE, Standing
 
-# The schedule beats each minute.
-SILENT = timedelta(minutes=3)
+STANDS_STILL = "What is due is not worked on, or nobody is told of trouble."
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,9 @@ def examine(request: HttpRequest, now: datetime, *, deliveries: Standing | None,
 
 
 def find_faults(now: datetime, *, deliveries: Standing | None, effects: Standing | None) -> Iterator[Bar]:
-    if silence := describe_silence(now):
-        yield Bar(Level.CRITICAL, silence, ["Nothing is worked on without it: see whether manage.py qcluster runs."])
+    for silence in find_silences(now):
+        title = f"{silence.what} was {relate(silence.since)}" if silence.since else silence.what
+        yield Bar(Level.CRITICAL, title, [f"{STANDS_STILL} {silence.hint[:1].upper()}{silence.hint[1:]}"])
     if deliveries and deliveries.late:
         minutes = LATE // timedelta(minutes=1)
         target = link(address_of_list(Delivery, status__exact="received"), "Look at them")
@@ -66,11 +67,3 @@ def find_faults(now: datetime, *, deliveries: Standing | None, effects: Standing
 
 def tell(count: int, one: str, many: str) -> str:
     return f"{count:,} {one if count == 1 else many} wait{'s' if count == 1 else ''}"
-
-
-def describe_silence(now: datetime) -> str:
-    """Empty where a worker lives."""
-    beat = Heartbeat.objects.order_by("-beat_at").first()
-    if beat is None:
-        return "No worker has run yet"
-    return f"The worker's last sign of life was {relate(beat.beat_at)}" if now - beat.beat_at > SILENT else ""

@@ -1,7 +1,8 @@
 """The plumbing's tables: connections, deliveries and effects with their attempts, and what is mapped to what."""
 
-from integrations.models.alerts import Alert
+from integrations.models.alerts import Alert, AlertEntry, AlertRule
 from integrations.models.attempts import Attempt
+from integrations.models.certificates import Certificate
 from integrations.models.change_counts import ChangeCount
 from integrations.models.checklist import ChecklistItem, CheckResult, CheckSignature
 from integrations.models.connections import Connection, WebhookSecret
@@ -12,8 +13,10 @@ from integrations.models.heartbeats import Heartbeat
 from integrations.models.hourly_counts import CountedHour, HourlyCount
 from integrations.models.mappings import FieldMapping, OwnerMapping, Pair
 from integrations.models.ownership import FieldRule, FieldWrite
+from integrations.models.payload_shapes import PayloadShape
 from integrations.models.polls import Poll
 from integrations.models.provenance import History, RecordedChange
+from integrations.models.refusals import RefusalCount
 from integrations.models.replay_plans import ReplayItem, ReplayPlan, Verdict
 from integrations.models.runbook import RunbookTask, SignOff
 from integrations.models.second_factors import RecoveryCode, SecondFactor
@@ -22,8 +25,11 @@ from integrations.models.tokens import Authorisation, Token
 
 __all__ = [
     "Alert",
+    "AlertEntry",
+    "AlertRule",
     "Attempt",
     "Authorisation",
+    "Certificate",
     "ChangeCount",
     "CheckResult",
     "CheckSignature",
@@ -42,9 +48,11 @@ __all__ = [
     "HourlyCount",
     "OwnerMapping",
     "Pair",
+    "PayloadShape",
     "Poll",
     "RecordedChange",
     "RecoveryCode",
+    "RefusalCount",
     "RejectionCount",
     "ReplayItem",
     "ReplayPlan",

@@ -79,6 +79,8 @@ class Provider:
     flows: ClassVar[tuple[str, ...]] = ()
     # Keys whose values the admin shows in a payload; everything else is masked.
     visible_keys: ClassVar[frozenset[str]] = frozenset()
+    # The keys, from the outermost, under which a payload names its version. Empty: it does not.
+    version_path: ClassVar[tuple[str, ...]] = ()
 
     def verify(self, request: IncomingRequest, secrets: Sequence[str]) -> bool:
         """Whether one of the secrets signed the raw body, not too long before it was received.

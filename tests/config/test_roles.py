@@ -30,6 +30,15 @@ STANDARD_PAGES = {"changelist", "add", "change", "delete", "history", "simple_hi
 TABLE: dict[str, dict[str, str]] = {
     "integrations.alert": {
         VIEWER: "view",
+        OPERATOR: "button:mute button:unmute button:take button:give_back button:check_certificate",
+    },
+    "integrations.alertrule": {
+        VIEWER: "view",
+        INTEGRATION_ADMIN: "change",
+    },
+    "integrations.payloadshape": {
+        VIEWER: "view",
+        OPERATOR: "button:accept",
     },
     "integrations.connection": {
         VIEWER: "view link:secrets page:export_mapping page:secrets",

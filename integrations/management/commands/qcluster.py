@@ -3,6 +3,8 @@ from typing import Any
 
 from django_q.management.commands import qcluster
 
+from integrations.operations.heartbeats import note_start
+
 
 class Command(qcluster.Command):
     """django-q2's worker, made to stop gracefully where a signal goes to the whole process group (systemd, honcho).
@@ -12,6 +14,7 @@ class Command(qcluster.Command):
     """
 
     def handle(self, *args: Any, **options: Any) -> None:
+        note_start()
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         try:
             super().handle(*args, **options)

@@ -13,6 +13,7 @@ class CalendarLive(Provider):
     origin = client.ORIGIN
     signature_header = "X-CL-Signature"
     visible_keys = webhook.VISIBLE_KEYS
+    version_path = ("api_version",)
     oauth = OAuth(
         authorize_url=f"{client.ORIGIN}/oauth/authorize",
         token_url=f"{client.ORIGIN}/oauth/token",

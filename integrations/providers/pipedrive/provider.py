@@ -35,6 +35,7 @@ class Pipedrive(Crm):
     page_size = client.LARGEST_PAGE
     signature_header = "Authorization"
     visible_keys = webhook.VISIBLE_KEYS
+    version_path = ("meta", "version")
     default_mapping = DEFAULT_MAPPING
     oauth = OAuth(
         authorize_url="https://oauth.pipedrive.com/oauth/authorize",

@@ -18,6 +18,7 @@ class Stripe(Provider):
     )
     signature_header = webhook.SIGNATURE_HEADER
     visible_keys = webhook.VISIBLE_KEYS
+    version_path = ("api_version",)
 
     def verify(self, request: IncomingRequest, secrets: Sequence[str]) -> bool:
         return webhook.verify(request, secrets)

@@ -19,6 +19,8 @@ from tests.integrations.admin.support import get_page, sign_in
 LISTS = [
     "/admin/integrations/connection/",
     "/admin/integrations/alert/",
+    "/admin/integrations/alertrule/",
+    "/admin/integrations/payloadshape/",
     "/admin/integrations/delivery/",
     "/admin/integrations/delivery/dead-letters/",
     "/admin/integrations/effect/",
