@@ -8,7 +8,7 @@ from django.urls import reverse, reverse_lazy
 from integrations.admin.dead_letters import may_see_dead_letters
 
 # How many alerts need somebody.
-BADGE = "integrations.admin.alerts.count_loud"
+COUNTED = {"badge": "integrations.admin.alerts.count_loud", "badge_variant": "danger"}
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
@@ -39,8 +39,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             "title": "Operations",
             "separator": True,
             "items": [
-                link("Alerts", "notifications_active", "integrations.alert")
-                | {"badge": BADGE, "badge_variant": "danger"},
+                link("Alerts", "notifications_active", "integrations.alert") | COUNTED,
                 link("Deliveries", "move_to_inbox", "integrations.delivery") | {"active": is_on_deliveries},
                 link("Effects", "outbox", "integrations.effect"),
                 {

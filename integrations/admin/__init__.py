@@ -1,6 +1,7 @@
 """The admin of the plumbing: connections, their alerts, deliveries, effects, what is mapped, users, and the queue."""
 
 from integrations.admin import (
+    alert_rules,
     alerts,
     checklist,
     connections,
@@ -11,6 +12,7 @@ from integrations.admin import (
     first_steps,
     mappings,
     pairs,
+    payload_shapes,
     queue,
     replay_items,
     replay_plans,
@@ -21,6 +23,7 @@ from integrations.admin import (
 )
 
 __all__ = [
+    "alert_rules",
     "alerts",
     "checklist",
     "connections",
@@ -31,6 +34,7 @@ __all__ = [
     "first_steps",
     "mappings",
     "pairs",
+    "payload_shapes",
     "queue",
     "replay_items",
     "replay_plans",

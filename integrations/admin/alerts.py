@@ -1,6 +1,8 @@
 """Alerts: their list, and the bars at the top of the start page and of a connection's page."""
 
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.contrib import admin
@@ -9,12 +11,14 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RelatedDropdownFilter
 
+from integrations.admin.alert_buttons import BUTTONS
 from integrations.admin.base import DetailAdmin, LongListMixin, ReadOnlyMixin
 from integrations.admin.filters import SeenFilter
 from integrations.admin.formats import (
     NOTHING,
     address_of,
     address_of_list,
+    format_utc,
     link,
     link_to,
     show_choice,
@@ -25,18 +29,23 @@ from integrations.admin.formats import (
 from integrations.admin.oauth_buttons import CHANGE, PAGE, has_oauth, name_authorise, token_of
 from integrations.admin.panels import Panel, panel_on
 from integrations.admin.subjects import page_of
-from integrations.models import Alert, Connection, Effect
-from integrations.operations.alert_messages import EMAIL, SLACK
+from integrations.models import Alert, AlertEntry, Connection, Effect
+from integrations.operations.alert_messages import EMAIL, SLACK, subject_of
 from integrations.operations.alert_rules import NEEDS_REAUTHORISATION, REFRESH_FAILING, TOKEN_EXPIRING
 from integrations.operations.alerts import list_open
+from integrations.operations.rules import find_rule, list_rules
+from integrations.operations.traffic_rules import DEAD_LETTERS, LATE_DELIVERIES
 from integrations.stoppages import Stoppage, describe_since, find_stoppage
 
 Level = Alert.Level
 VIEW = "integrations.view_alert"
 LEVEL_VARIANTS = {Level.INFO: "info", Level.WARNING: "warning", Level.CRITICAL: "danger"}
 SHOWN_AT_START = 8
+ENTRIES_SHOWN, TOLD_SHOWN = 50, 50
 # On the connection's own page they are told as they are at that moment.
 TOLD_LIVE = (NEEDS_REAUTHORISATION, REFRESH_FAILING, TOKEN_EXPIRING)
+# The start page counts these as they are at that moment, over all connections.
+COUNTED_LIVE = (DEAD_LETTERS, LATE_DELIVERIES)
 
 
 # --- Bars -------------------------------------------------------------------------------------------------------------
@@ -52,19 +61,38 @@ class Bar:
 
 def make_bar(alert: Alert) -> Bar:
     """For the start page: it leads to where something can be done."""
-    target = link_to(alert.connection, "Open the connection") if alert.connection else link_to(alert, "Open")
-    return Bar(alert.level, alert.title, [], target)
+    return Bar(alert.level, alert.title, [], link_to_deed(alert))
+
+
+def link_to_deed(alert: Alert) -> SafeString:
+    if alert.page:
+        return link(alert.page, alert.press or "Open")
+    return link_to(alert.connection, "Open the connection") if alert.connection else link_to(alert, "Open")
 
 
 def make_start_bars(request: HttpRequest) -> list[Bar]:
-    """The worst first; where there are too many, the list has the others."""
+    """The worst first; where there are too many, the list has the others. What is muted is one reminder."""
+    if not request.user.has_perm(VIEW):
+        return []
     order = [Level.CRITICAL, Level.WARNING, Level.INFO]
-    found = sorted(list_open(), key=lambda one: order.index(Level(one.level))) if request.user.has_perm(VIEW) else []
-    bars = [make_bar(alert) for alert in found[:SHOWN_AT_START]]
-    if more := len(found) - len(bars):
-        target = link(address_of_list(Alert, state="open"), "See all")
+    found = sorted(list_open(), key=lambda one: order.index(Level(one.level)))
+    loud = [alert for alert in found if not alert.is_muted and alert.kind not in COUNTED_LIVE]
+    bars = [make_bar(alert) for alert in loud[:SHOWN_AT_START]]
+    if more := len(loud) - len(bars):
+        target = link(address_of_list(Alert, state="loud"), "See all")
         bars.append(Bar(Level.INFO, f"{more:,} more alert{'' if more == 1 else 's'}", [], target))
+    if muted := sum(alert.is_muted for alert in found):
+        target = link(address_of_list(Alert, state="muted"), "See them")
+        bars.append(Bar(Level.INFO, f"{muted:,} alert{' is' if muted == 1 else 's are'} muted", [], target))
     return bars
+
+
+def count_loud(request: HttpRequest) -> str | None:
+    """For the navigation: the open alerts that are not muted, and no mere reminders."""
+    if not request.user.has_perm(VIEW):
+        return None
+    count = Alert.objects.filter(LOUD).exclude(level=Level.INFO).count()
+    return f"{count:,}" if count else None
 
 
 def make_connection_bars(request: HttpRequest, connection: Connection) -> list[Bar]:
@@ -72,7 +100,14 @@ def make_connection_bars(request: HttpRequest, connection: Connection) -> list[B
     stoppage = find_stoppage(connection, token_of(connection))
     live = [make_stoppage_bar(request, connection, stoppage)] if stoppage else []
     others = [alert for alert in list_open(connection) if alert.kind not in (TOLD_LIVE if stoppage else ())]
-    return [*live, *(Bar(alert.level, alert.title, alert.text.splitlines()) for alert in others)]
+    return [*live, *map(make_own_bar, others)]
+
+
+def make_own_bar(alert: Alert) -> Bar:
+    """With all that is known of it; muted, it is a reminder."""
+    target = link(alert.page, alert.press) if alert.page else ""
+    level, muted = (Level.INFO, " (muted)") if alert.is_muted else (alert.level, "")
+    return Bar(level, f"{alert.title}{muted}", alert.text.splitlines(), target)
 
 
 def make_stoppage_bar(request: HttpRequest, connection: Connection, stoppage: Stoppage) -> Bar:
@@ -88,9 +123,24 @@ def make_stoppage_bar(request: HttpRequest, connection: Connection, stoppage: St
 # --- The list ---------------------------------------------------------------------------------------------------------
 
 
+LOUD = Q(closed_at=None, muted_at=None)
+STATES = {
+    "open": ("Open", Q(closed_at=None)),
+    "loud": ("Open, not muted", LOUD),
+    "muted": ("Muted", Q(closed_at=None, muted_at__isnull=False)),
+    "over": ("Over", Q(closed_at__isnull=False)),
+}
+
+
 class KindFilter(SeenFilter):
+    """By the titles of the rules."""
+
     title = "kind"
     parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        titles = {rule.kind: rule.title for rule in list_rules()}
+        return sorted([(kind, titles.get(kind, kind)) for kind, _ in super().lookups(request, model_admin)])
 
 
 class StateFilter(DropdownFilter):
@@ -98,33 +148,34 @@ class StateFilter(DropdownFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("open", "Open"), ("over", "Over")]
+        return [(name, label) for name, (label, _) in STATES.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Alert]) -> QuerySet[Alert]:
-        chosen = {"open": Q(closed_at=None), "over": Q(closed_at__isnull=False)}.get(self.value() or "")
-        return queryset.filter(chosen) if chosen else queryset
+        chosen = STATES.get(self.value() or "")
+        return queryset.filter(chosen[1]) if chosen else queryset
 
 
 @admin.register(Alert)
 class AlertAdmin(ReadOnlyMixin, LongListMixin, DetailAdmin):
     """Open ones first."""
 
-    list_display = ("title", "level_shown", "state", "connection_link", "kind", "opened", "closed")
+    list_display = ("title", "level_shown", "state", "connection_link", "rule", "holder", "opened", "closed")
+    buttons = BUTTONS
     list_filter = (
         StateFilter,
         KindFilter,
         ("level", ChoicesDropdownFilter),
         ("connection", RelatedDropdownFilter),
     )
-    list_select_related = ("connection",)
+    list_select_related = ("connection", "taken_by")
     fields = (
-        "title", "level_shown", "state", "kind", "connection_link", "lines",
-        "opened", "updated", "closed", "times_seen",
+        "title", "level_shown", "state", "rule", "watches", "connection_link", "lines", "deed",
+        "holder", "muted", "opened", "updated", "closed", "times_seen",
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Alert]:
         found: QuerySet[Alert] = super().get_queryset(request)
-        return found.select_related("connection").defer("connection__credentials")
+        return found.select_related("connection", "taken_by", "muted_by").defer("connection__credentials")
 
     @admin.display(description="level")
     def level_shown(self, alert: Alert) -> str:
@@ -132,7 +183,34 @@ class AlertAdmin(ReadOnlyMixin, LongListMixin, DetailAdmin):
 
     @admin.display(description="state")
     def state(self, alert: Alert) -> str:
-        return show_label("Over") if alert.closed_at else show_label("Open", "primary")
+        if alert.closed_at:
+            return show_label("Over")
+        return show_label("Muted", "info") if alert.is_muted else show_label("Open", "primary")
+
+    @admin.display(description="rule")
+    def rule(self, alert: Alert) -> str:
+        known = find_rule(alert.kind)
+        return known.title if known else alert.kind.replace("_", " ").capitalize()
+
+    @admin.display(description="what it watches")
+    def watches(self, alert: Alert) -> str:
+        known = find_rule(alert.kind)
+        return known.watches if known else NOTHING
+
+    @admin.display(description="what to do")
+    def deed(self, alert: Alert) -> str:
+        return NOTHING if alert.closed_at else link_to_deed(alert)
+
+    @admin.display(description="taken by")
+    def holder(self, alert: Alert) -> str:
+        return str(alert.taken_by or NOTHING)
+
+    @admin.display(description="muted")
+    def muted(self, alert: Alert) -> str:
+        if not alert.is_muted or alert.closed_at:
+            return NOTHING
+        until = f"until {format_utc(alert.muted_until)}" if alert.muted_until else "until it is over"
+        return show_lines([f"By {alert.muted_by or 'somebody'} {until}: {alert.mute_reason}"])
 
     @admin.display(description="connection")
     def connection_link(self, alert: Alert) -> str:
@@ -155,16 +233,41 @@ class AlertAdmin(ReadOnlyMixin, LongListMixin, DetailAdmin):
         return show_instant(alert.closed_at)
 
 
+# --- Its page ---------------------------------------------------------------------------------------------------------
+
+
+@panel_on(Alert)
+def show_history(request: HttpRequest, alert: Alert) -> Panel:
+    """What happened to it, the newest first."""
+    rows = [
+        [show_instant(entry.at), entry.get_what_display(), entry.user or "By itself", entry.note or NOTHING]
+        for entry in alert.entries.select_related("user").order_by("-pk")[:ENTRIES_SHOWN]
+    ]
+    return Panel("What happened", ["When", "What", "By", "Words"], rows)
+
+
 @panel_on(Alert)
 def show_told(request: HttpRequest, alert: Alert) -> Panel:
     """To whom it went out, and how far that came."""
-    about = Q(subject=f"alert:{alert.pk}") | Q(subject__startswith=f"alert:{alert.pk}:")
+    messages = AlertEntry.objects.filter(pk__in=alert.entries.values("told_with"))
+    about = reduce(or_, map(in_message, messages), Q(subject=f"alert:{alert.pk}"))
     told = Effect.objects.filter(about, kind__in=(SLACK, EMAIL)).select_related("connection").order_by("id")
-    rows = [[link_to(effect, effect.kind), effect.connection, effect.get_status_display()] for effect in told]
-    return Panel("Told", headers=["Effect", "By", "State"], rows=rows, empty="There was no connection to tell it by.")
+    told = told.defer("connection__credentials")
+    rows = [
+        [link_to(effect, effect.kind), effect.connection, effect.get_status_display(), show_instant(effect.finished_at)]
+        for effect in told[:TOLD_SHOWN]
+    ]
+    empty = "Nobody was told: there was no connection to tell it by, it was muted, or its rule tells nobody."
+    return Panel("Told", headers=["Effect", "By", "State", "When"], rows=rows, empty=empty)
+
+
+def in_message(first: AlertEntry) -> Q:
+    """The effects of a message, of which letters name the recipient too."""
+    subject = subject_of(first)
+    return Q(subject=subject) | Q(subject__startswith=f"{subject}:")
 
 
 @page_of("alert")
 def address_of_alert(key: str) -> str:
-    """Its letters' subjects name the user too."""
+    """A message's subject names its first alert and entry, and a letter's the recipient too."""
     return address_of(Alert(pk=key.partition(":")[0]))

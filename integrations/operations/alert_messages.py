@@ -70,15 +70,20 @@ def announce(batch: Sequence[AlertEntry], rules: Mapping[str, AlertRule]) -> Non
     concerned = batch[0].alert.connection_id
     by_slack = choose(batch, rules, "to_slack")
     if by_slack and (channel := find_channel("slack", concerned)):
-        subject = f"alerts:{batch[0].pk}"
-        plan(SLACK, connection_id=channel.pk, subject=subject, key=f"{SLACK}:{batch[0].pk}", parameters=by_slack)
+        key = f"{SLACK}:{batch[0].pk}"
+        plan(SLACK, connection_id=channel.pk, subject=subject_of(batch[0]), key=key, parameters=by_slack)
     by_email = choose(batch, rules, "to_email")
     if by_email and (mailer := find_channel("email", concerned)):
         for name in list_recipients():
             # A subject of its own for each: a letter that is tried again holds up nobody else's.
-            subject = f"alerts:{batch[0].pk}:{name}"
+            subject = f"{subject_of(batch[0])}:{name}"
             key = f"{EMAIL}:{batch[0].pk}:{name}"
             plan(EMAIL, connection_id=mailer.pk, subject=subject, key=key, parameters=by_email)
+
+
+def subject_of(first: AlertEntry) -> str:
+    """Of a message, by its first entry."""
+    return f"alert:{first.alert_id}:{first.pk}"
 
 
 def choose(batch: Sequence[AlertEntry], rules: Mapping[str, AlertRule], channel: str) -> dict[str, list[int]]:
@@ -156,9 +161,9 @@ def is_worth_telling(entry: AlertEntry, task: Task) -> bool:
         return False
     if entry.what != What.CLOSED:
         return entry.alert.closed_at is None
-    messages = AlertEntry.objects.filter(alert=entry.alert, told_with__isnull=False).exclude(what=What.CLOSED)
-    recipient = "".join(f":{name}" for name in task.subject.split(":")[2:])
-    subjects = [f"alerts:{key}{recipient}" for key in messages.values_list("told_with", flat=True)]
+    recipient = "".join(f":{name}" for name in task.subject.split(":")[3:])
+    earlier = entry.alert.entries.exclude(what=What.CLOSED).values("told_with")
+    subjects = [f"{subject_of(first)}{recipient}" for first in AlertEntry.objects.filter(pk__in=earlier)]
     sent = Effect.objects.filter(kind=task.key.partition(":")[0], subject__in=subjects)
     return sent.filter(status=Effect.Status.SUCCEEDED).exists()
 

@@ -14,8 +14,9 @@ from integrations import drains, tokens
 from integrations.connections import set_status
 from integrations.jobs import check_alerts
 from integrations.models import Alert, ChangeCount, Connection, Effect, Token
-from integrations.operations import alerts
-from integrations.operations.alerts import Finding, close_alert, open_alert, raises_alert
+from integrations.operations import rules
+from integrations.operations.alerts import close_alert, open_alert
+from integrations.operations.rules import Finding, raises_alert
 from integrations.providers import PROVIDERS
 from integrations.providers.oauth import Grant
 from integrations.webhook_secrets import add_secret
@@ -226,12 +227,16 @@ def test_a_rule_that_fails_closes_nothing_and_stops_no_other(monkeypatch: pytest
     def fail_always(seen: object) -> Iterable[Finding]:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(alerts, "_rules", dict(alerts._rules))
-    raises_alert("failing_rule")(fail_always)
+    monkeypatch.setattr(rules, "_rules", dict(rules._rules))
+    raises_alert("failing_rule", title="Failing", watches="It fails.")(fail_always)
     open_alert("failing_rule", Finding(None, "It was found before", Alert.Level.INFO))
     refuse(connect("hubspot"))
     check_alerts()
 
+    assert kinds() == ["failing_rule", "needs_reauthorisation", "rule_fails"]
+    assert Alert.objects.get(kind="rule_fails").title == "The rule “Failing” fails"
+    monkeypatch.undo()
+    check_alerts()
     assert kinds() == ["failing_rule", "needs_reauthorisation"]
 
 
