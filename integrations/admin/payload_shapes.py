@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet, Value
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
@@ -76,6 +77,12 @@ class PayloadShapeAdmin(ReadOnlyMixin, LongListMixin, DetailAdmin):
         ),
     )
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[PayloadShape]:
+        """With the rule's limit beside each, which is read once."""
+        found: QuerySet[PayloadShape] = super().get_queryset(request)
+        limit = read_limit()
+        return found.annotate(learnt=Value(limit.minimum), lacking=Value(limit.opens_at))
+
     @admin.display(description="webhook")
     def kind(self, shape: PayloadShape) -> str:
         return shape.event_type or "Webhooks"
@@ -86,7 +93,7 @@ class PayloadShapeAdmin(ReadOnlyMixin, LongListMixin, DetailAdmin):
 
     @admin.display(description="state")
     def state(self, shape: PayloadShape) -> SafeString:
-        limit = read_limit()
+        limit = Limit(getattr(shape, "lacking", 0), "", minimum=getattr(shape, "learnt", 0))
         if shape.payloads <= limit.minimum:
             return show_label(f"Learning: {shape.payloads:,} of {limit.minimum:,}", "info")
         drift = find_drift(shape, limit)
