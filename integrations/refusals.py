@@ -1,6 +1,7 @@
 """Counting what was refused for want of authority (401): webhooks here, and our calls at the providers."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection as database
 from django.db.models import Sum
@@ -26,7 +27,7 @@ def count_call(connection_id: int) -> None:
 
 
 def add(connection_id: int, *, webhooks: int, calls: int) -> None:
-    values = {"connection": connection_id, "now": timezone.now(), "webhooks": webhooks, "calls": calls}
+    values: dict[str, Any] = {"connection": connection_id, "now": timezone.now(), "webhooks": webhooks, "calls": calls}
     with database.cursor() as cursor:
         cursor.execute(ADD, values)
 

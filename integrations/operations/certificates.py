@@ -15,7 +15,7 @@ from django.utils import timezone
 from integrations.models import Certificate
 
 Problem = Certificate.Problem
-TIMEOUT_S = 10
+TIMEOUT_S = 5
 DAILY, WHILE_WRONG = timedelta(hours=23), timedelta(minutes=50)
 # OpenSSL's verification errors (include/openssl/x509_vfy.h).
 PROBLEMS = {

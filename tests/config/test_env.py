@@ -19,6 +19,7 @@ from config.env import ConfigurationError
         (lambda: env.read_url("X", ""), "ftp://keepsync.example"),
         (lambda: env.read_folder("X"), "/dev/null/counts"),
         (lambda: env.read_zone("X", "UTC"), "Europe/Nowhere"),
+        (lambda: env.read_addresses("X"), "ops@example.com night@example.com"),
         (lambda: env.require("X", "give one."), ""),
         (lambda: env.read_secret("X", debug=False, hint="give one.", generate=str), " "),
     ],
@@ -49,6 +50,8 @@ def test_a_folder_is_made_where_it_is_missing(monkeypatch: pytest.MonkeyPatch, t
 def test_lists_are_split_by_comma(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("X", " a, b ,,c")
     assert env.read_list("X", []) == ["a", "b", "c"]
+    monkeypatch.setenv("X", "ops@example.com, night@keepsync.local")
+    assert env.read_addresses("X") == ["ops@example.com", "night@keepsync.local"]
 
 
 def test_database_urls() -> None:
