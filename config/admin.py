@@ -8,7 +8,7 @@ from django.urls import reverse, reverse_lazy
 from integrations.admin.dead_letters import may_see_dead_letters
 
 # How many alerts need somebody.
-COUNTED = {"badge": "integrations.admin.alerts.count_loud", "badge_variant": "danger"}
+COUNTED = {"badge": "integrations.admin.badge.count_loud", "badge_variant": "danger"}
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Fixtures that several packages' tests share."""
 
+import math
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +13,8 @@ from hypothesis import settings as hypothesis_settings
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
-from integrations import effects, endpoints
+from integrations import effects, endpoints, payload_shapes
+from integrations.admin import badge
 from integrations.models import Connection
 from tests.clean_database import empty
 from tests.factories import make_connection
@@ -49,6 +51,18 @@ def _drain_in_this_thread(settings: Any) -> None:
     """Other threads would not see what a test has not committed. And nothing that was planned outlives its test."""
     settings.DRAIN_THREADS = 0
     effects.take_planned()
+
+
+@pytest.fixture(autouse=True)
+def _know_alerts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a process remembers of them for some seconds: none, so that each page asks as much as any other."""
+    monkeypatch.setattr(badge, "known", badge.Known(until=math.inf))
+
+
+@pytest.fixture(autouse=True)
+def _forget_payloads() -> None:
+    """Each test sees its payloads for the first time."""
+    payload_shapes._recent.clear()
 
 
 @pytest.fixture

@@ -1,9 +1,10 @@
 """What can be done with an alert: taken, muted for a time, and its cause looked at again."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from django import forms
+from django.contrib.auth.models import User
 from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
@@ -27,24 +28,29 @@ class MuteForm(ButtonForm):
     )
 
 
+def user_of(request: HttpRequest) -> User:
+    """Whoever presses a button is signed in."""
+    return cast(User, request.user)
+
+
 def mute(request: HttpRequest, alert: Alert, values: dict[str, Any]) -> str:
     length = timedelta(minutes=int(values["length"])) if values["length"] else None
-    ends_at = muting.mute(alert, user=request.user, reason=values["reason"], length=length)
+    ends_at = muting.mute(alert, user=user_of(request), reason=values["reason"], length=length)
     return f"It is muted until {format_utc(ends_at)}." if ends_at else "It is muted until it is over."
 
 
 def unmute(request: HttpRequest, alert: Alert, values: dict[str, Any]) -> str:
-    muting.unmute(alert, user=request.user)
+    muting.unmute(alert, user=user_of(request))
     return "It is not muted any more: what happens to it is told."
 
 
 def take(request: HttpRequest, alert: Alert, values: dict[str, Any]) -> str:
-    muting.take(alert, user=request.user)
+    muting.take(alert, user=user_of(request))
     return "You look after it."
 
 
 def give_back(request: HttpRequest, alert: Alert, values: dict[str, Any]) -> str:
-    muting.give_back(alert, user=request.user)
+    muting.give_back(alert, user=user_of(request))
     return "Nobody looks after it."
 
 
@@ -53,7 +59,7 @@ def check_certificate(request: HttpRequest, alert: Alert, values: dict[str, Any]
         return reason
     if problem := certificates.check_now().get_problem_display():
         return f"Still wrong: {problem.lower()}."
-    alerts.close(alert, user=request.user)
+    alerts.close(alert, user=user_of(request))
     return "It is in order: the alert is over."
 
 

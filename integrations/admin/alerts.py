@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RelatedDropdownFilter
 
 from integrations.admin.alert_buttons import BUTTONS
+from integrations.admin.badge import VIEW
 from integrations.admin.base import DetailAdmin, LongListMixin, ReadOnlyMixin
 from integrations.admin.filters import SeenFilter
 from integrations.admin.formats import (
@@ -38,7 +39,6 @@ from integrations.operations.traffic_rules import DEAD_LETTERS, LATE_DELIVERIES
 from integrations.stoppages import Stoppage, describe_since, find_stoppage
 
 Level = Alert.Level
-VIEW = "integrations.view_alert"
 LEVEL_VARIANTS = {Level.INFO: "info", Level.WARNING: "warning", Level.CRITICAL: "danger"}
 SHOWN_AT_START = 8
 ENTRIES_SHOWN, TOLD_SHOWN = 50, 50
@@ -85,14 +85,6 @@ def make_start_bars(request: HttpRequest) -> list[Bar]:
         target = link(address_of_list(Alert, state="muted"), "See them")
         bars.append(Bar(Level.INFO, f"{muted:,} alert{' is' if muted == 1 else 's are'} muted", [], target))
     return bars
-
-
-def count_loud(request: HttpRequest) -> str | None:
-    """For the navigation: the open alerts that are not muted, and no mere reminders."""
-    if not request.user.has_perm(VIEW):
-        return None
-    count = Alert.objects.filter(LOUD).exclude(level=Level.INFO).count()
-    return f"{count:,}" if count else None
 
 
 def make_connection_bars(request: HttpRequest, connection: Connection) -> list[Bar]:

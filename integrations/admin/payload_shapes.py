@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import DropdownFilter
 
 from integrations import payload_shapes
+from integrations.admin.alert_buttons import user_of
 from integrations.admin.base import Button, DetailAdmin, LongListMixin, ReadOnlyMixin
 from integrations.admin.formats import show_instant, show_label
 from integrations.admin.panels import Panel, panel_on
@@ -42,7 +43,7 @@ def explain_accepting(shape: PayloadShape) -> str:
 
 def accept(request: HttpRequest, shape: PayloadShape, values: dict[str, Any]) -> str:
     payload_shapes.accept(shape)
-    close_alert(PAYLOAD_DRIFT, None, str(shape.pk), user=request.user)
+    close_alert(PAYLOAD_DRIFT, None, str(shape.pk), user=user_of(request))
     return "It is accepted as it is now."
 
 

@@ -3,7 +3,7 @@
 Where there is a limit, an alert opens above it and is over only well below it, so that it does not flap.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -140,5 +140,6 @@ def read_decisions() -> dict[str, AlertRule]:
 def decide_limit(rule: Rule, decided: AlertRule) -> Limit:
     if rule.limit is None:
         return Limit(0, "")
-    changed: Mapping[str, float | None] = {"opens_at": decided.opens_at, "minimum": decided.minimum}
-    return replace(rule.limit, **{name: value for name, value in changed.items() if value is not None})
+    opens_at = rule.limit.opens_at if decided.opens_at is None else decided.opens_at
+    minimum = rule.limit.minimum if decided.minimum is None else decided.minimum
+    return replace(rule.limit, opens_at=opens_at, minimum=minimum)

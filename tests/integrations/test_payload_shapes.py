@@ -22,11 +22,6 @@ NOW = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
 KIND = ("calendar_live", "event.created", "2026-01-01")
 
 
-@pytest.fixture(autouse=True)
-def _forget_recent() -> None:
-    payload_shapes._recent.clear()
-
-
 def read(payload: Any) -> set[str]:
     return {path for path in find_paths(payload) if not path.endswith("{}")}
 

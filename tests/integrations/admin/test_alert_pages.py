@@ -8,7 +8,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from integrations.admin.alerts import count_loud
+from integrations.admin import badge
+from integrations.admin.badge import count_loud
 from integrations.jobs import beat
 from integrations.models import Alert, AlertRule, Connection
 from integrations.operations import certificates, muting
@@ -165,15 +166,24 @@ def test_the_certificate_is_looked_at_again(
 
 
 def test_the_badge_counts_what_is_open_and_neither_muted_nor_a_reminder(
-    admin_client: Client, admin_user: User, rf: Any
+    admin_client: Client,
+    admin_user: User,
+    rf: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    django_assert_num_queries: Any,
 ) -> None:
     request = rf.get("/")
     request.user = admin_user
+    monkeypatch.setattr(badge, "known", badge.Known())
     assert count_loud(request) is None
     find("dead_letters")
     find("secret_old", level=Level.INFO)
     mute(find("sync_lag"))
+    assert count_loud(request) is None
+    badge.known.until = 0.0
     assert count_loud(request) == "1"
+    with django_assert_num_queries(0):
+        assert count_loud(request) == "1"
     assert "sidebar-badge" in get_page(admin_client, LIST)
     request.user = User.objects.create_user("nora", is_staff=True)
     assert count_loud(request) is None
