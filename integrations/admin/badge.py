@@ -1,4 +1,4 @@
-"""The number beside Alerts in the navigation. It stands on every page, so each process asks the database now and then."""
+"""The number beside Alerts in the navigation: it stands on every page, so a process asks for it only now and then."""
 
 import time
 from dataclasses import dataclass
