@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from integrations.admin.base import Admin, HistoryAdmin
-from integrations.admin.formats import NOTHING, address_of_list, link, show_label
+from integrations.admin.formats import NOTHING, address_of_list, link, show_label, show_lines
 from integrations.models import Alert, AlertRule
 from integrations.operations.rules import Limit, decide_limit, find_rule, list_rules
 
@@ -74,9 +74,9 @@ class AlertRuleAdmin(HistoryAdmin, Admin):
         return describe_limit(known.limit) if known and known.limit else NOTHING
 
     @admin.display(description="told by")
-    def told(self, rule: AlertRule) -> str:
+    def told(self, rule: AlertRule) -> SafeString:
         names = [name for name, is_on in (("Slack", rule.to_slack), ("e-mail", rule.to_email)) if is_on]
-        return ", ".join(names) or "Nothing but the admin"
+        return show_lines(names or ["The admin only"])
 
     @admin.display(description="open now")
     def opened(self, rule: AlertRule) -> SafeString | str:

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import urlencode
 
 from django.db.models import Case, Count, F, Min, Q, QuerySet, When
@@ -23,7 +24,8 @@ from integrations.operations.histograms import EMPTY, add, find_quantile
 from integrations.operations.rules import Finding, Limit, Seen, Watched, raises_alert
 from integrations.retries import Cause
 
-Level, What = Alert.Level, HourlyCount.What
+Level = Alert.Level
+What = HourlyCount.What
 FAILING_DELIVERIES, FAILING_EFFECTS = "failing_deliveries", "failing_effects"
 LATE_DELIVERIES, LATE_EFFECTS = "late_deliveries", "late_effects"
 DEAD_LETTERS, SYNC_LAG = "dead_letters", "sync_lag"
@@ -134,7 +136,7 @@ def find_late(seen: Seen, what: What, late: Mapping[int, Late], why: str) -> Ite
             yield Finding(each.connection, title, judge(minutes, seen.limit), text, page=page, press="Look at them")
 
 
-def count_late(rows: QuerySet[Delivery] | QuerySet[Effect], now: datetime) -> dict[int, Late]:
+def count_late(rows: QuerySet[Any], now: datetime) -> dict[int, Late]:
     """By connection, of rows with their `due`; what is due only later does not count."""
     found: dict[int, Late] = {}
     groups = rows.filter(due__lt=now).order_by().values_list("connection", "status").annotate(Count("pk"), Min("due"))

@@ -15,7 +15,8 @@ from integrations import tokens
 from integrations.connections import set_credentials, set_status
 from integrations.jobs import beat, check_alerts
 from integrations.models import Alert, Authorisation, Connection, Effect, Token, WebhookSecret
-from integrations.operations.alerts import Finding, open_alert
+from integrations.operations.alerts import open_alert
+from integrations.operations.rules import Finding
 from integrations.providers import PROVIDERS
 from integrations.providers.oauth import Grant, Identity, OAuth
 from tests.factories import SECRET, make_connection
