@@ -56,7 +56,7 @@ def read_addresses(name: str) -> list[str]:
     addresses = read_list(name, [])
     for address in addresses:
         try:
-            validate_email(address, check_deliverability=False, globally_deliverable=False)
+            validate_email(address, check_deliverability=False)
         except EmailNotValidError:
             hint = "give e-mail addresses, several by comma."
             raise ConfigurationError(f"{name} holds something that is none: {hint}") from None

@@ -50,8 +50,8 @@ def test_a_folder_is_made_where_it_is_missing(monkeypatch: pytest.MonkeyPatch, t
 def test_lists_are_split_by_comma(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("X", " a, b ,,c")
     assert env.read_list("X", []) == ["a", "b", "c"]
-    monkeypatch.setenv("X", "ops@example.com, night@keepsync.local")
-    assert env.read_addresses("X") == ["ops@example.com", "night@keepsync.local"]
+    monkeypatch.setenv("X", "ops@example.com, night@example.com")
+    assert env.read_addresses("X") == ["ops@example.com", "night@example.com"]
 
 
 def test_database_urls() -> None:

@@ -15,6 +15,7 @@ from integrations import tokens
 from integrations.connections import set_credentials, set_status
 from integrations.jobs import beat, check_alerts
 from integrations.models import Alert, Authorisation, Connection, Effect, Token, WebhookSecret
+from integrations.operations.alert_messages import tell_due
 from integrations.operations.alerts import open_alert
 from integrations.operations.rules import Finding
 from integrations.providers import PROVIDERS
@@ -338,6 +339,7 @@ def test_alerts_are_listed_the_open_ones_first_and_can_be_filtered(admin_client:
     Alert.objects.create(kind="one", connection=slack, title="Over by now", level="info", closed_at=timezone.now())
     hubspot = refuse(connect("hubspot"))
     open_alert("two", Finding(hubspot, "Open still", Alert.Level.CRITICAL, "First line\nSecond line"))
+    tell_due()
     page = get_page(admin_client, list_address(Alert))
     assert page.index("Open still") < page.index("Over by now")
 
