@@ -15,8 +15,8 @@ from bookings.models import Meeting, TrialBooking
 from bookings.sync import UPSERT as MEETING
 from contacts.models import Contact
 from contacts.sync import UPSERT as CONTACT
-from integrations.jobs import WORKER_HEARTBEAT
-from integrations.models import Connection, Delivery, Effect, Heartbeat
+from integrations.models import Connection, Delivery, Effect
+from integrations.operations.heartbeats import find_silences
 from integrations.pairs import list_crms
 from integrations.webhook_secrets import list_rejected
 
@@ -25,7 +25,6 @@ CANCELLED = "event.cancelled"
 PATIENCE = timedelta(seconds=15)
 # After that the page does not ask by itself any more.
 WATCHED = timedelta(minutes=30)
-SILENT = timedelta(minutes=3)
 AT_WORK = (Delivery.Status.RECEIVED, Delivery.Status.PROCESSING)
 TAKEN = (Delivery.Status.PROCESSED, Delivery.Status.STALE)
 OVER = (Effect.Status.SUCCEEDED, Effect.Status.SUPPRESSED)
@@ -160,14 +159,9 @@ def describe_work(delivery: Delivery) -> Stage:
         return Stage(title, State.STUCK, text, row=delivery)
     if delivery.connection.status == Connection.Status.PAUSED:
         return Stage(title, State.STUCK, "The connection is paused: resume it.", row=delivery.connection)
-    if is_worker_silent():
-        return Stage(title, State.STUCK, "No worker runs: start manage.py qcluster.", row=delivery)
+    if silences := find_silences(timezone.now()):
+        return Stage(title, State.STUCK, f"{silences[0].what}: {silences[0].hint}", row=delivery)
     return Stage(title, State.WAITS, "A worker is about to take it.")
-
-
-def is_worker_silent() -> bool:
-    beat = Heartbeat.objects.filter(name=WORKER_HEARTBEAT).first()
-    return beat is None or timezone.now() - beat.beat_at > SILENT
 
 
 def describe_records(leg: Leg, meeting: Meeting, delivery: Delivery) -> Iterator[Stage]:

@@ -212,7 +212,7 @@ def test_calendar_live_is_asked_why_nothing_came(live: CalendarLive, trial: Tria
 
 def test_a_worker_that_does_not_run_is_told_of(trial: TrialBooking) -> None:
     make_delivery(trial.connection, make_payload(uid=trial.event_uid))
-    assert find_stuck(trial) == ("Worked on", "No worker runs: start manage.py qcluster.")
+    assert find_stuck(trial) == ("Worked on", "No worker has run yet: start manage.py qcluster.")
     beat()
 
     assert read_stages(trial)["Worked on"] == "waits"

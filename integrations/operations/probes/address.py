@@ -5,7 +5,8 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
-from integrations.operations.certificates import check_certificate
+from integrations.models import Certificate
+from integrations.operations.certificates import inspect
 from integrations.operations.checklist import DAY, Evidence, Section, failed, passed, proves
 
 # A certificate that ends sooner should have been renewed by now.
@@ -25,10 +26,10 @@ def probe_certificate(now: datetime) -> Evidence:
     if parts.scheme != "https":
         return failed(f"BASE_URL is {settings.BASE_URL}, without TLS.", advice="Set BASE_URL to the https address.")
     host, port = parts.hostname or "", parts.port or TLS_PORT
-    found = check_certificate(host, port)
+    found = inspect(host, port)
     if found.problem or found.expires_at is None:
         advice = "Let the proxy in front show a certificate for this name, with its whole chain."
-        return failed(f"{host}:{port}: {found.problem}", advice=advice)
+        return failed(f"{host}:{port}: {Certificate.Problem(found.problem).label}. {found.detail}", advice=advice)
     ends = f"{host}:{port}: it is trusted, and valid until {found.expires_at:%Y-%m-%d}"
     if found.expires_at < now + LEFT:
         return failed(f"{ends}, less than {LEFT.days} days.", advice="Renew it, and see why it was not by itself.")

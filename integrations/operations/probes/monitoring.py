@@ -7,7 +7,7 @@ from django.conf import settings
 from django_q.models import Failure, Schedule
 
 from integrations.effects import list_messages
-from integrations.models import Connection, Drain, Effect, Heartbeat
+from integrations.models import Connection, Drain, Effect
 from integrations.operations import alert_messages, alerts
 from integrations.operations.alert_rules import (
     MISSED_WEBHOOKS,
@@ -17,13 +17,14 @@ from integrations.operations.alert_rules import (
     TOKEN_EXPIRING,
 )
 from integrations.operations.checklist import HOUR, Evidence, Section, failed, passed, proves
+from integrations.operations.heartbeats import find_silences
 from integrations.operations.pages import list_of, page_of
 from integrations.providers import PROVIDERS
 from integrations.retries import Cause
 
 CHECK_ALERTS = "integrations.jobs.check_alerts"
 # The schedule beats each minute, and nothing of it is ever so late while a worker has time.
-SILENT, LATE = timedelta(minutes=3), timedelta(minutes=5)
+LATE = timedelta(minutes=5)
 # What must be watched: webhooks that fail, and tokens and secrets that run out.
 WATCHED = (MISSED_WEBHOOKS, NEEDS_REAUTHORISATION, REFRESH_FAILING, TOKEN_EXPIRING, SECRET_OLD)
 UNSENT = ("pending", "running", "suppressed")
@@ -40,9 +41,8 @@ UNSENT = ("pending", "running", "suppressed")
     holds=HOUR,
 )
 def probe_schedule(now: datetime) -> Evidence:
-    beat = Heartbeat.objects.order_by("-beat_at").first()
-    if beat is None or now - beat.beat_at > SILENT:
-        return failed("No worker has given a sign of life within three minutes.", advice="Start manage.py qcluster.")
+    if silences := find_silences(now):
+        return failed(silences[0].describe(now))
     if late := list(Schedule.objects.filter(next_run__lt=now - LATE).order_by("name").values_list("name", flat=True)):
         advice = "See whether the worker has time: the list says when each should have run."
         return failed(f"These should have run long ago: {', '.join(late)}.", advice=advice, address=list_of(Schedule))

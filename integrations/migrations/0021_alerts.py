@@ -13,7 +13,7 @@ from integrations.schedules import DJANGO_Q, add_schedule
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('integrations', '0016_dashboard_indexes'),
+        ('integrations', '0020_checklist'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
         DJANGO_Q,
     ]
