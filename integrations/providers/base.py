@@ -10,6 +10,7 @@ from django.utils import timezone
 from integrations.events import Event
 from integrations.payloads import PayloadReader
 from integrations.providers.oauth import Grant, Identity, OAuth, read_grant
+from integrations.providers.sites import Shown, Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,8 @@ class Rate:
 class Provider:
     """Base of all providers.
 
-    Override `test`; for one with `oauth` also `identify`; for one that sends webhooks also `verify`, the `read_…` and
-    `parse`, and set `signature_header`.
+    Override `test`; for one with `oauth` also `identify`; for one whose records have pages to look at `find_page`;
+    for one that sends webhooks also `verify`, the `read_…` and `parse`, and set `signature_header`.
     """
 
     key: ClassVar[str]
@@ -120,3 +121,7 @@ class Provider:
     def identify(self, account: Account) -> Identity:
         """Whose account the token opens. Raises a KeepsyncError that says what to do."""
         raise NotImplementedError
+
+    def find_page(self, site: Site, shown: Shown, external_id: str) -> str:
+        """The address at which a person sees a record in the browser; empty where there is none."""
+        return ""

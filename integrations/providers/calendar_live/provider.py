@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from integrations.providers.base import Account, Envelope, IncomingRequest, Parsed, Provider
-from integrations.providers.calendar_live import client, webhook
+from integrations.providers.calendar_live import client, pages, webhook
 from integrations.providers.oauth import Identity, OAuth
+from integrations.providers.sites import Shown, Site
 
 
 class CalendarLive(Provider):
@@ -46,3 +47,6 @@ class CalendarLive(Provider):
 
     def identify(self, account: Account) -> Identity:
         return client.identify(account)
+
+    def find_page(self, site: Site, shown: Shown, external_id: str) -> str:
+        return pages.find_page(site, shown, external_id)

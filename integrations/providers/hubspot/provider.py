@@ -17,7 +17,7 @@ from integrations.providers.crm import (
     MeetingRecord,
     Saved,
 )
-from integrations.providers.hubspot import client, fetching, listing, reading, records, webhook
+from integrations.providers.hubspot import client, fetching, listing, pages, reading, records, webhook
 from integrations.providers.hubspot.mapping import (
     CONTACT_MAPPING,
     KEY,
@@ -27,6 +27,7 @@ from integrations.providers.hubspot.mapping import (
     read_value,
 )
 from integrations.providers.oauth import Grant, Identity, OAuth
+from integrations.providers.sites import Shown, Site
 
 
 class HubSpot(Crm):
@@ -138,6 +139,9 @@ class HubSpot(Crm):
 
     def list_contacts(self, account: Account, *, fields: Sequence[str], cursor: str, size: int) -> ContactPage:
         return listing.list_contacts(account, fields=fields, cursor=cursor, size=size)
+
+    def find_page(self, site: Site, shown: Shown, external_id: str) -> str:
+        return pages.find_page(site, shown, external_id)
 
 
 def make_properties(account: Account, kind: str) -> list[str]:

@@ -19,9 +19,20 @@ from integrations.providers.crm import (
     Saved,
 )
 from integrations.providers.oauth import Grant, Identity, OAuth
-from integrations.providers.pipedrive import activities, client, fetching, fields, listing, persons, reading, webhook
+from integrations.providers.pipedrive import (
+    activities,
+    client,
+    fetching,
+    fields,
+    listing,
+    pages,
+    persons,
+    reading,
+    webhook,
+)
 from integrations.providers.pipedrive.errors import NAME
 from integrations.providers.pipedrive.mapping import DEFAULT_MAPPING
+from integrations.providers.sites import Shown, Site
 
 
 class Pipedrive(Crm):
@@ -113,6 +124,9 @@ class Pipedrive(Crm):
 
     def list_contacts(self, account: Account, *, fields: Sequence[str], cursor: str, size: int) -> ContactPage:
         return listing.list_contacts(account, fields=fields, cursor=cursor, size=size)
+
+    def find_page(self, site: Site, shown: Shown, external_id: str) -> str:
+        return pages.find_page(site, shown, external_id)
 
 
 def save_one[R: CrmRecord](save: Callable[[Account, R], Saved], account: Account, record: R) -> Saved | PermanentError:

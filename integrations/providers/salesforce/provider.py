@@ -27,11 +27,13 @@ from integrations.providers.salesforce import (
     listing,
     mapping,
     merging,
+    pages,
     reading,
     saving,
     webhook,
 )
 from integrations.providers.salesforce.errors import NoFieldError
+from integrations.providers.sites import Shown, Site
 
 
 class Salesforce(Crm):
@@ -147,6 +149,9 @@ class Salesforce(Crm):
 
     def list_changes(self, account: Account, since: datetime) -> Changes:
         return changes.list_changes(account, [mapping.read_object(account), mapping.EVENT], since)
+
+    def find_page(self, site: Site, shown: Shown, external_id: str) -> str:
+        return pages.find_page(site, shown, external_id)
 
 
 def find_missing(account: Account, sobject: str, fields: dict[str, str]) -> list[tuple[str, str]]:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from integrations.providers.base import Account, Envelope, IncomingRequest, Parsed, Provider, Rate
-from integrations.providers.stripe import client, webhook
+from integrations.providers.sites import Shown, Site
+from integrations.providers.stripe import client, pages, webhook
 
 
 class Stripe(Provider):
@@ -34,3 +35,6 @@ class Stripe(Provider):
 
     def test(self, account: Account) -> str:
         return client.check_key(account)
+
+    def find_page(self, site: Site, shown: Shown, external_id: str) -> str:
+        return pages.find_page(site, shown, external_id)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from integrations.providers.base import Account, Envelope, IncomingRequest, Parsed, Provider, Rate
 from integrations.providers.oauth import Identity, OAuth
-from integrations.providers.zoom import client, webhook
+from integrations.providers.sites import Shown, Site
+from integrations.providers.zoom import client, pages, webhook
 
 
 class Zoom(Provider):
@@ -56,3 +57,6 @@ class Zoom(Provider):
     def test(self, account: Account) -> str:
         client.check_meetings(account)
         return "Zoom answers, and the host's meetings can be read."
+
+    def find_page(self, site: Site, shown: Shown, external_id: str) -> str:
+        return pages.find_page(site, shown, external_id)
