@@ -29,6 +29,7 @@ from bookings.local_times import show_local
 from bookings.models import Attendance, Calendar, Meeting
 from bookings.occurrences import MeetingOccurrence, list_occurrences
 from bookings.reservations import apply_buffers
+from bookings.tracing import pages as trace_pages
 from contacts.identifiers import hold
 from contacts.models import Contact, Identifier
 from contacts.normalisation import normalise_email
@@ -86,7 +87,7 @@ class MeetingAdmin(ReadOnlyMixin, LongListMixin, HistoryAdmin, DetailAdmin):
     list_select_related = ("calendar",)
     ordering = ("-id",)
     buttons = (reconciliation_admin.MEETING_BUTTON,)
-    page_links = (clock_change_page.LINK,)
+    page_links = (trace_pages.LINK, clock_change_page.LINK)
     sortable_by = ("starts",)
     search_fields = ("id",)
     search_help_text = "External id, event uid, or attendee's e-mail"
@@ -126,6 +127,17 @@ class MeetingAdmin(ReadOnlyMixin, LongListMixin, HistoryAdmin, DetailAdmin):
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view(flow_panels.open_meeting_of)
         mine = [
+            path("trace/", self.admin_site.admin_view(trace_pages.show_search), name="bookings_meeting_find_trace"),
+            path(
+                "trace/of/<str:kind>/<str:key>/",
+                self.admin_site.admin_view(trace_pages.show_traces_of),
+                name="bookings_meeting_traces_of",
+            ),
+            path(
+                "<path:object_id>/trace/",
+                self.admin_site.admin_view(self.show_trace),
+                name="bookings_meeting_trace",
+            ),
             path("of-invitation/<path:key>/", view, name="bookings_meeting_of_invitation"),
             path(
                 "<path:object_id>/clock_changes/",
@@ -135,13 +147,20 @@ class MeetingAdmin(ReadOnlyMixin, LongListMixin, HistoryAdmin, DetailAdmin):
         ]
         return [*mine, *super().get_urls()]
 
+    def show_trace(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return trace_pages.show_trace(request, self.find_meeting(request, object_id))
+
     def show_clock_changes(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        meeting = self.get_object(request, unquote(object_id))
+        return clock_change_page.show_clock_changes(request, self.find_meeting(request, object_id))
+
+    def find_meeting(self, request: HttpRequest, object_id: str) -> Meeting:
+        """The one that a page of its own is about, for who may see it."""
+        meeting: Meeting | None = self.get_object(request, unquote(object_id))
         if meeting is None:
             raise Http404
         if not self.has_view_permission(request, meeting):
             raise PermissionDenied
-        return clock_change_page.show_clock_changes(request, meeting)
+        return meeting
 
     @admin.display(description="title")
     def title_shown(self, meeting: Meeting) -> str:

@@ -5,6 +5,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from bookings.models import BookingRequest, Invitation, Meeting, MeetingLink
+from bookings.traces import name_effect_subjects
 from integrations.admin.effect_panels import list_effects_of
 from integrations.admin.formats import NOTHING, address_of, link_to, read_uuid, show_choice, show_instant, show_label
 from integrations.admin.panels import Panel, panel_on
@@ -97,7 +98,5 @@ def show_requests(request: HttpRequest, meeting: Meeting) -> Panel | None:
 def show_effects(request: HttpRequest, meeting: Meeting) -> Panel:
     """About the meeting itself, and about each of its invitations."""
     keys = meeting.invitations.values_list("pk", flat=True)
-    mine = (f"meeting:{meeting.pk}", f"booking:{meeting.pk}")
     crms = meeting.links.exclude(connection__calendar_pairs=None).values_list("external_id", flat=True).distinct()
-    records = [f"record:{key}" for key in crms]
-    return list_effects_of([*mine, *(f"invitation:{key}" for key in keys), *records])
+    return list_effects_of(name_effect_subjects(meeting.pk, keys, crms))

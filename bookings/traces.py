@@ -1,6 +1,6 @@
 """Where a person has left traces in bookings: what they attend or attended, and what was made for that."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -83,9 +83,14 @@ def find_told_of(meetings: Collection[UUID]) -> Q:
         return NOTHING
     payments = Payment.objects.filter(find_payments(meetings))
     changed = list_deliveries(Meeting, meetings) | list_deliveries(Payment, payments.values("pk"))
-    told = Q(pk__in=changed) | Q(subject__in=name_payments(payments))
-    for connection_id, subjects in name_subjects(meetings).items():
-        told |= Q(connection=connection_id, subject__in=subjects)
+    return join_told(changed, name_subjects(meetings), name_payments(payments))
+
+
+def join_told(changed: Collection[UUID], subjects: Mapping[int, Collection[str]], payments: Collection[str]) -> Q:
+    """Deliveries that changed something, or that name one of the subjects of their connection, or a payment."""
+    told = Q(pk__in=changed) | Q(subject__in=payments)
+    for connection_id, names in subjects.items():
+        told |= Q(connection=connection_id, subject__in=names)
     return told
 
 
@@ -96,10 +101,24 @@ def name_subjects(meetings: Collection[UUID]) -> dict[int, list[str]]:
         found.setdefault(row.connection_id, []).append(row.calendar_event_uid)
     links = history_of(MeetingLink).filter(meeting__in=meetings).order_by().distinct("connection", "external_id")
     for connection_id, external_id in links.values_list("connection", "external_id"):
-        found.setdefault(connection_id, []).extend(form.format(external_id) for form in RECORDS)
+        found.setdefault(connection_id, []).extend(name_records(external_id))
     return found
+
+
+def name_records(external_id: str) -> list[str]:
+    """As the envelopes of the CRMs and of Zoom name a meeting's record."""
+    return [form.format(external_id) for form in RECORDS]
 
 
 def name_payments(payments: Iterable[Payment]) -> list[str]:
     """As Stripe's envelopes name what they are about."""
     return [f"payment:{name}" for row in payments for name in (row.session_id, row.payment_intent) if name]
+
+
+# --- Effects ----------------------------------------------------------------------------------------------------------
+
+
+def name_effect_subjects(meeting_id: UUID, invitations: Iterable[UUID], records: Iterable[str]) -> list[str]:
+    """How effects name a meeting, requests about it, its invitations, and its records at CRMs."""
+    mine = [f"meeting:{meeting_id}", f"booking:{meeting_id}"]
+    return [*mine, *(f"invitation:{key}" for key in invitations), *(f"record:{key}" for key in records)]

@@ -24,7 +24,8 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                     "permission": lambda request: True,
                     "active": is_on_dashboard,
                 },
-                link("Meetings", "event", "bookings.meeting"),
+                link("Trace", "timeline", "bookings.meeting", page="find_trace") | {"active": is_on_trace},
+                link("Meetings", "event", "bookings.meeting") | {"active": is_on_meetings},
                 link("Conflicts", "event_busy", "bookings.conflict"),
                 link("Calendars", "calendar_month", "bookings.calendar"),
                 link("Reservations", "lock_clock", "bookings.reservation"),
@@ -91,12 +92,12 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     ]
 
 
-def link(title: str, icon: str, model: str) -> dict[str, Any]:
-    """To the list of a model, named as `app.model`, for those who may see it."""
+def link(title: str, icon: str, model: str, page: str = "changelist") -> dict[str, Any]:
+    """To the list of a model, named as `app.model`, or another page of its own, for those who may see its rows."""
     return {
         "title": title,
         "icon": icon,
-        "link": reverse_lazy(f"admin:{model.replace('.', '_')}_changelist"),
+        "link": reverse_lazy(f"admin:{model.replace('.', '_')}_{page}"),
         "permission": may_view(model),
     }
 
@@ -117,3 +118,14 @@ def is_on_deliveries(request: HttpRequest) -> bool:
         str(reverse(f"admin:integrations_delivery_{page}")) for page in ("changelist", "dead_letters")
     )
     return request.path.startswith(deliveries) and not request.path.startswith(dead_letters)
+
+
+def is_on_trace(request: HttpRequest) -> bool:
+    """Traces have addresses among those of the meetings, and an entry of their own."""
+    meetings = str(reverse("admin:bookings_meeting_changelist"))
+    below = request.path.removeprefix(meetings) if request.path.startswith(meetings) else ""
+    return below.startswith("trace/") or below.endswith("/trace/")
+
+
+def is_on_meetings(request: HttpRequest) -> bool:
+    return request.path.startswith(str(reverse("admin:bookings_meeting_changelist"))) and not is_on_trace(request)

@@ -57,11 +57,7 @@ def tell_changes(model: type[Model], ids: Collection[Any]) -> list[dict[str, Any
 
 
 def tell_each(what: str, rows: Iterable[Any]) -> Iterator[dict[str, Any]]:
-    before: dict[Any, dict[str, Any]] = {}
-    for row in rows:
-        values = {name: show(value) for name, value in read_values(row).items()}
-        fields = compare(before.get(row.id, {}), values)
-        before[row.id] = values
+    for row, fields in compare_each(rows):
         yield {
             "at": show(row.history_date),
             "what": what,
@@ -69,8 +65,17 @@ def tell_each(what: str, rows: Iterable[Any]) -> Iterator[dict[str, Any]]:
             "change": CHANGES[row.history_type],
             "by": row.history_user.get_username() if row.history_user else None,
             "delivery": show(row.delivery_id),
-            "fields": {} if row.history_type == "-" else fields,
+            "fields": fields,
         }
+
+
+def compare_each(rows: Iterable[Any]) -> Iterator[tuple[Any, dict[str, dict[str, Any]]]]:
+    """Each history row, oldest first of its record, with what it changed: field → old and new, as JSON."""
+    before: dict[Any, dict[str, Any]] = {}
+    for row in rows:
+        values = {name: show(value) for name, value in read_values(row).items()}
+        yield row, {} if row.history_type == "-" else compare(before.get(row.id, {}), values)
+        before[row.id] = values
 
 
 def read_values(row: Any) -> dict[str, Any]:

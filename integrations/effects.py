@@ -339,6 +339,16 @@ def hurry(kind: str) -> None:
     planned_here().update(connections)
 
 
+def try_now(effect: Effect) -> None:
+    """Let what would be tried later be due at once, with a new retry schedule. Raises StateError for anything else."""
+    with transaction.atomic():
+        late = Effect.objects.select_for_update().filter(pk=effect.pk, status=Status.RETRYING)
+        if not late.exists():
+            raise StateError("It does not wait for its next try any more.")
+        reopen(late)
+        planned_here().add(effect.connection_id)
+
+
 def suppress(effect: Effect, reason: str) -> None:
     """Close what has not happened yet, for good. Raises StateError where it runs or is over."""
     close(effect, reason, allowed=SUPPRESSIBLE, status=Status.SUPPRESSED)

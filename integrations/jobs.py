@@ -151,6 +151,12 @@ def send_effect_again(effect: Effect) -> None:
     wake_planned()
 
 
+@transaction.atomic
+def try_effect_now(effect: Effect) -> None:
+    effects.try_now(effect)
+    wake_planned()
+
+
 def queue_deliveries(ids: Iterable[UUID]) -> None:
     enqueue_each(PROCESS_DELIVERY, map(str, ids))
 

@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 
 from integrations.admin.formats import NOTHING, format_json, show_choice, show_folded, show_instant
 from integrations.admin.panels import Panel, panel_on
+from integrations.admin.timeline import format_seconds
 from integrations.models import Attempt, Delivery, Effect
 
 Outcome = Attempt.Outcome
@@ -60,10 +61,6 @@ def show_duration(attempt: Attempt) -> str:
     if attempt.finished_at is None:
         return NOTHING
     return format_seconds((attempt.finished_at - attempt.started_at).total_seconds())
-
-
-def format_seconds(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
 
 
 def show_calls(attempt: Attempt) -> SafeString | str:

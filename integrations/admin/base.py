@@ -15,10 +15,11 @@ from django.contrib.admin.utils import unquote
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import ForeignKey
+from django.db.models import ForeignKey, Model
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import path
+from django.urls import path, reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from simple_history.admin import SimpleHistoryAdmin
 from simple_history.template_utils import HistoricalRecordContextHelper
 from unfold.admin import ModelAdmin
@@ -115,7 +116,10 @@ class Button:
 
 @dataclass(frozen=True, slots=True)
 class PageLink:
-    """A page of its own of one row, beside the buttons. The admin's `get_urls` names it `…_<name>`."""
+    """A page of its own of one row, beside the buttons. The admin's `get_urls` names it `…_<name>`.
+
+    One that a package further up adds with `add_page_link` says its address itself.
+    """
 
     name: str
     label: str
@@ -123,6 +127,15 @@ class PageLink:
     fits: Callable[[Any], bool] = lambda row: True
     icon: str = ""
     variant: ActionVariant = ActionVariant.DEFAULT
+    address: Callable[[Any], str] | None = None
+
+
+_added: dict[type[Model], list[PageLink]] = {}
+
+
+def add_page_link(model: type[Model], link: PageLink) -> None:
+    """A package further up leads from a model's detail pages to a page of its own."""
+    _added.setdefault(model, []).append(link)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,24 +180,29 @@ class DetailAdmin(Admin):
         self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Any = None, **kwargs: Any
     ) -> HttpResponse:
         if obj is not None:
-            on_top: list[Button | PageLink] = [
-                *(button for button in self.buttons if button.is_on_top),
-                *self.page_links,
-            ]
-            context["actions_detail"] = [
-                {
-                    "title": each.label,
-                    "icon": each.icon,
-                    "variant": each.variant,
-                    "path": address_of(obj, each.name),
-                    "attrs": {},
-                }
-                for each in on_top
-                if request.user.has_perm(each.permission) and each.fits(obj)
-            ]
+            context["actions_detail"] = self.list_on_top(request, obj)
             context["panels"] = make_panels(request, obj)
         response: HttpResponse = super().render_change_form(request, context, *args, obj=obj, **kwargs)
         return response
+
+    def list_page_links(self) -> list[PageLink]:
+        return [*self.page_links, *_added.get(self.model, ())]
+
+    def list_on_top(self, request: HttpRequest, row: Any) -> list[dict[str, Any]]:
+        """The buttons and links above the page that fit its row, for who may use them."""
+        buttons = [button for button in self.buttons if button.is_on_top]
+        shown: list[Button | PageLink] = [*buttons, *self.list_page_links()]
+        return [
+            {
+                "title": each.label,
+                "icon": each.icon,
+                "variant": each.variant,
+                "path": find_address(row, each),
+                "attrs": {},
+            }
+            for each in shown
+            if request.user.has_perm(each.permission) and each.fits(row)
+        ]
 
     def press(self, request: HttpRequest, object_id: str, *, button: Button) -> HttpResponse:
         """The confirmation page (GET), and the deed (POST)."""
@@ -196,7 +214,7 @@ class DetailAdmin(Admin):
         if not button.fits(row):
             messages.error(request, f"{button.label}: this does not fit “{row}”{describe_state(row)}.")
             return HttpResponseRedirect(address_of(row))
-        back = HttpResponseRedirect(address_of(row, button.back))
+        back = HttpResponseRedirect(find_way_back(request) or address_of(row, button.back))
         given = (request.POST, request.FILES) if request.method == "POST" else (None, None)
         form = button.form(row, *given, initial=request.GET.dict())
         if request.method != "POST" or not form.is_valid():
@@ -213,6 +231,18 @@ class DetailAdmin(Admin):
             return outcome
         messages.success(request, outcome)
         return back
+
+
+def find_address(row: Any, shown: Button | PageLink) -> str:
+    own = shown.address if isinstance(shown, PageLink) else None
+    return own(row) if own else address_of(row, shown.name)
+
+
+def find_way_back(request: HttpRequest) -> str:
+    """The page of this admin from which a button was pressed, if its address names one in `back`."""
+    back = request.GET.get("back", "")
+    is_ours = back.startswith(reverse("admin:index")) and url_has_allowed_host_and_scheme(back, allowed_hosts=None)
+    return back if is_ours else ""
 
 
 def confirm(request: HttpRequest, *, button: Button | BulkButton, text: str, back: str, **context: Any) -> HttpResponse:

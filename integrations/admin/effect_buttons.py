@@ -9,7 +9,7 @@ from integrations import effects
 from integrations.admin.base import Button, ReasonForm
 from integrations.admin.replaying import EFFECTS, PROMISE
 from integrations.exceptions import StateError
-from integrations.jobs import replay_effects, send_effect_again
+from integrations.jobs import replay_effects, send_effect_again, try_effect_now
 from integrations.models import Effect
 from integrations.providers import name_provider
 
@@ -46,6 +46,11 @@ def send_again(request: HttpRequest, effect: Effect, values: dict[str, Any]) -> 
     return "The effect is queued, and will be sent once more."
 
 
+def try_now(request: HttpRequest, effect: Effect, values: dict[str, Any]) -> str:
+    try_effect_now(effect)
+    return "The effect is due now: it is tried as soon as it is its turn."
+
+
 BUTTONS = [
     Button(
         name="confirm_arrival",
@@ -74,6 +79,19 @@ BUTTONS = [
         run=send_again,
         log="Sent again",
         variant=ActionVariant.WARNING,
+    ),
+    Button(
+        name="try_now",
+        label="Try now",
+        icon="bolt",
+        permission=OPERATE,
+        explain=lambda row: (
+            f"The effect is tried at once instead of at its time, and has all its tries again. {PROMISE}"
+        ),
+        fits=lambda row: row.status == Status.RETRYING,
+        run=try_now,
+        log="Tried at once",
+        variant=ActionVariant.PRIMARY,
     ),
     Button(
         name="replay",

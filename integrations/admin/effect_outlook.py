@@ -1,5 +1,6 @@
 """What happens next with an effect, in words: when it is tried again, what it waits for, or what a person has to do."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 from django.utils import timezone
@@ -44,8 +45,16 @@ RESTS = {
     Cause.REAUTHORISE: "It waits for reauthorisation: set new credentials of {connection}, and it goes on by itself.",
 }
 
+type EarlierFinder = Callable[[Effect], Effect | None]
 
-def describe_next(effect: Effect) -> SafeString | str:
+
+def find_earlier(effect: Effect) -> Effect | None:
+    same = Effect.objects.filter(connection=effect.connection_id, subject=effect.subject, status__in=IN_ORDER)
+    return same.filter(id__lt=effect.pk).order_by("id").first()
+
+
+def describe_next(effect: Effect, earlier_than: EarlierFinder = find_earlier) -> SafeString | str:
+    """`earlier_than` says which open effect of the same subject goes first; a page of many knows it without asking."""
     if effect.status in CLOSED:
         more = " It can be replayed." if may_replay(effect) else ""
         return f"{CLOSED[Status(effect.status)]}{more}"
@@ -57,7 +66,7 @@ def describe_next(effect: Effect) -> SafeString | str:
         return say(text, effect)
     if effect.status == Status.RUNNING:
         return describe_run(effect)
-    return describe_wait(effect)
+    return describe_wait(effect, earlier_than)
 
 
 def say(text: str, effect: Effect, moment: datetime | None = None) -> str:
@@ -72,14 +81,14 @@ def describe_run(effect: Effect) -> str:
     return "It is being carried out at this moment."
 
 
-def describe_wait(effect: Effect) -> SafeString | str:
+def describe_wait(effect: Effect, earlier_than: EarlierFinder) -> SafeString | str:
     """Of one that is to go out: what holds it back, first what holds the whole connection."""
     if reason := WAITS_FOR_CONNECTION.get(Connection.Status(effect.connection.status)):
         return say(reason, effect)
     now, state = timezone.now(), find_drain(effect.connection)
     if state and state.held_until and state.held_until > now and state.hold_cause in RESTS:
         return say(RESTS[Cause(state.hold_cause)], effect, state.held_until)
-    if earlier := find_earlier(effect):
+    if earlier := earlier_than(effect):
         return format_html("It waits for an earlier effect of the same subject: {}.", link_to(earlier))
     if effect.status == Status.WAITING:
         return "What it waited for is over: it goes on by itself within a minute."
@@ -91,8 +100,3 @@ def describe_wait(effect: Effect) -> SafeString | str:
 def find_drain(connection: Connection) -> Drain | None:
     """None for a connection through which nothing has gone out yet."""
     return getattr(connection, "drain", None)
-
-
-def find_earlier(effect: Effect) -> Effect | None:
-    same = Effect.objects.filter(connection=effect.connection_id, subject=effect.subject, status__in=IN_ORDER)
-    return same.filter(id__lt=effect.pk).order_by("id").first()

@@ -50,16 +50,16 @@ TABLE: dict[str, dict[str, str]] = {
         ),
     },
     "integrations.delivery": {
-        VIEWER: "view page:dead_letters",
+        VIEWER: "view page:dead_letters link:trace",
         OPERATOR: (
             "button:replay button:verify_again button:discard button:reveal action:replay_selected "
             "action:plan_selected page:plan_replay page:replay_dead_letters"
         ),
     },
     "integrations.effect": {
-        VIEWER: "view",
+        VIEWER: "view link:trace",
         OPERATOR: (
-            "button:confirm_arrival button:send_again button:replay button:suppress button:discard "
+            "button:confirm_arrival button:send_again button:try_now button:replay button:suppress button:discard "
             "action:replay_selected action:plan_selected page:plan_replay page:replay_dead_letters"
         ),
     },
@@ -156,12 +156,12 @@ TABLE: dict[str, dict[str, str]] = {
         VIEWER: "view",
     },
     "contacts.contact": {
-        VIEWER: "view",
+        VIEWER: "view link:trace",
         OPERATOR: "change button:record_consent page:import",
         INTEGRATION_ADMIN: "button:export_person button:erase action:export_selected page:export",
     },
     "bookings.conflict": {
-        VIEWER: "view",
+        VIEWER: "view link:trace",
         OPERATOR: "button:move button:cancel button:leave button:ours button:theirs",
     },
     "bookings.payment": {
@@ -183,7 +183,10 @@ TABLE: dict[str, dict[str, str]] = {
         VIEWER: "view",
     },
     "bookings.meeting": {
-        VIEWER: "view link:clock_changes page:of_invitation page:clock_changes",
+        VIEWER: (
+            "view link:clock_changes link:trace page:of_invitation page:clock_changes page:find_trace page:traces_of "
+            "page:trace"
+        ),
         OPERATOR: "button:reconcile",
     },
     "bookings.trialbooking": {
@@ -219,13 +222,17 @@ def list_things() -> Iterator[tuple[str, str]]:
 def list_things_of(model_admin: Any, request: Any) -> Iterator[str]:
     yield from (verb for verb, may in model_admin.get_model_perms(request).items() if may)
     yield from (f"button:{button.name}" for button in find_buttons(model_admin))
-    yield from (f"link:{link.name}" for link in getattr(model_admin, "page_links", ()))
+    yield from (f"link:{link.name}" for link in find_links(model_admin))
     yield from (f"action:{name}" for name in model_admin.get_actions(request) if name != "delete_selected")
     yield from (f"page:{name}" for name in find_pages(model_admin))
 
 
 def find_buttons(model_admin: Any) -> list[Any]:
     return list(getattr(model_admin, "buttons", ()))
+
+
+def find_links(model_admin: Any) -> list[Any]:
+    return model_admin.list_page_links() if hasattr(model_admin, "list_page_links") else []
 
 
 def find_pages(model_admin: Any) -> list[str]:
@@ -260,7 +267,7 @@ def may(user: User, model_admin: Any, thing: str) -> bool:
     if kind == "button":
         return all(presses(user, model_admin, each) for each in find_buttons(model_admin) if each.name == name)
     if kind == "link":
-        return all(user.has_perm(each.permission) for each in model_admin.page_links if each.name == name)
+        return all(user.has_perm(each.permission) for each in find_links(model_admin) if each.name == name)
     if kind == "action":
         return name in model_admin.get_actions(as_user(user))
     if kind == "page":

@@ -1,20 +1,35 @@
 """Replay, suppress, discard, and settling what nobody knows, in the admin."""
 
+from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from django_q.models import OrmQ
 
+from integrations.effects import try_now
+from integrations.exceptions import StateError
 from integrations.models import Connection, Effect
 from tests.factories import make_connection
-from tests.integrations.admin.support import make_effect, page_address, press, read_log, read_messages, sign_in
+from tests.integrations.admin.support import (
+    get_page,
+    make_effect,
+    page_address,
+    press,
+    read_log,
+    read_messages,
+    sign_in,
+)
 
+HOUR = timedelta(hours=1)
 LIST = "/admin/integrations/effect/"
 VIEW = "integrations.view_effect"
 OPERATE = "integrations.operate_effect"
 STATES: dict[str, dict[str, Any]] = {
     "replay": {"status": "dead", "cause": "permanent", "attempts": 3},
+    "try_now": {"status": "retrying", "cause": "transient", "attempts": 1},
     "suppress": {"status": "retrying", "cause": "transient", "attempts": 1},
     "discard": {"status": "dead", "cause": "permanent", "attempts": 3},
     "confirm_arrival": {"status": "waiting", "cause": "unknown_outcome", "attempts": 1},
@@ -74,7 +89,7 @@ def test_a_button_works_for_an_operator(button: str, slack: Connection) -> None:
     ("fields", "labels"),
     [
         (STATES["replay"], ["Replay", "Discard"]),
-        (STATES["suppress"], ["Suppress"]),
+        (STATES["suppress"], ["Try now", "Suppress"]),
         (STATES["send_again"], ["It arrived", "Send again", "Suppress"]),
         ({"status": "waiting", "cause": "rate_limited"}, ["Suppress"]),
         ({"status": "pending"}, ["Suppress"]),
@@ -192,3 +207,37 @@ def test_the_lists_action_names_what_it_replays(slack: Connection, admin_client:
     ready_for("replay", slack)
 
     assert "Replay the selected effects" in admin_client.get(LIST).content.decode()
+
+
+def test_trying_now_gives_all_tries_again_and_wakes_the_drain(slack: Connection, admin_client: Client) -> None:
+    effect = make_effect(slack, status="retrying", cause="transient", attempts=4, due_at=timezone.now() + HOUR)
+    press(admin_client, effect, "try_now")
+    effect.refresh_from_db()
+
+    assert effect.due_at is not None
+    assert effect.due_at <= timezone.now()
+    assert (effect.status, effect.free_attempts, effect.cause) == ("pending", 4, "")
+    assert woken() == [slack.pk]
+
+
+def test_what_was_tried_meanwhile_is_not_tried_now(slack: Connection) -> None:
+    effect = make_effect(slack, status="succeeded")
+
+    with pytest.raises(StateError, match="does not wait"):
+        try_now(effect)
+
+
+def test_a_button_leads_back_to_where_it_was_pressed(slack: Connection, admin_client: Client) -> None:
+    effect = ready_for("replay", slack)
+    address = f"{page_address(effect, 'replay')}?back=/admin/bookings/meeting/1/trace/"
+
+    assert "/admin/bookings/meeting/1/trace/" in get_page(admin_client, address)
+    assert admin_client.post(address)["Location"] == "/admin/bookings/meeting/1/trace/"
+
+
+@pytest.mark.parametrize("back", ["https://evil.example/admin/", "//evil.example/admin/", "javascript:alert(1)", "/x/"])
+def test_a_button_leads_to_no_other_site(back: str, slack: Connection, admin_client: Client) -> None:
+    effect = ready_for("replay", slack)
+    response = admin_client.post(f"{page_address(effect, 'replay')}?{urlencode({'back': back})}")
+
+    assert response["Location"] == page_address(effect)

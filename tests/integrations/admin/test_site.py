@@ -39,6 +39,7 @@ LISTS = [
     "/admin/contacts/poolmember/",
     "/admin/contacts/duplicaterun/",
     "/admin/contacts/duplicatepolicy/",
+    "/admin/bookings/meeting/trace/",
     "/admin/bookings/meeting/",
     "/admin/bookings/calendar/",
     "/admin/bookings/payment/",

@@ -1,0 +1,1 @@
+"""The trace of one booking: finding it, reading all that happened to it, and its page."""
