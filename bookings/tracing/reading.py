@@ -32,11 +32,11 @@ from integrations.privacy.encryption import UnreadableValueError
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A history row, and what it changed: field → old and new, as far as the row before it is known."""
+    """A history row, and what it changed: field → old and new; None where that is not known."""
 
     model: type[Model]
     row: Any
-    fields: dict[str, dict[str, Any]]
+    fields: dict[str, dict[str, Any]] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +131,13 @@ def compare_changes(model: type[Model], rows: Sequence[Any]) -> list[Change]:
     try:
         compared = list(compare_each(rows))
     except UnreadableValueError:
-        return [Change(model, row, {}) for row in rows]
+        return [Change(model, row, None) for row in rows]
     seen: set[Any] = set()
     changes: list[Change] = []
     for row, fields in compared:
         is_known = row.history_type == "+" or row.id in seen
         seen.add(row.id)
-        changes.append(Change(model, row, fields if is_known else {}))
+        changes.append(Change(model, row, fields if is_known else None))
     return changes
 
 

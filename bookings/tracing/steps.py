@@ -6,13 +6,13 @@ from uuid import UUID
 
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.text import capfirst
 
+from bookings.inputs import read_instant
 from bookings.models import Attendance, Invitation, Meeting, MeetingLink, Payment
 from bookings.tracing.decisions import tell_conflict, tell_discrepancy, tell_merge, tell_request
 from bookings.tracing.reading import Change, Trace
 from integrations.admin.effect_outlook import EarlierFinder
-from integrations.admin.formats import NOTHING, address_of
+from integrations.admin.formats import NOTHING, address_of, format_utc
 from integrations.admin.subjects import show_subject
 from integrations.admin.timeline import Origin, Step
 from integrations.admin.timeline_rows import tell_attempt, tell_delivery, tell_effect, tell_write
@@ -27,6 +27,7 @@ PLAIN = frozenset(
         "online_id", "amount", "currency", "session_id", "payment_intent",
     }
 )  # fmt: skip
+INSTANTS = frozenset({"start", "end", "paid_at", "confirmed_at"})
 # What changes with each message, and is told by the message's own step.
 UNTOLD = frozenset(
     {"external_updated_at", "pushed_at", "pushed_hash", "disputed", "exchanged", "told_by", "said", "merged_from"}
@@ -44,17 +45,17 @@ VERBS = {"+": "came to be here", "~": "was changed", "-": "was removed"}
 def list_steps(request: HttpRequest, trace: Trace) -> list[Step]:
     """Of those at one time, causes stand before what they led to."""
     parents: dict[UUID, Any] = {row.pk: row for row in (*trace.deliveries, *trace.effects)}
-    earlier_than = make_earlier_finder(trace.effects)
+    earlier_than, home = make_earlier_finder(trace.effects), f"meeting:{trace.meeting.pk}"
     return [
         *(step for asked in trace.requests for step in tell_request(asked)),
         *(tell_delivery(request, delivery) for delivery in trace.deliveries),
         *(tell_attempt(each, parents[each.delivery_id or each.effect_id]) for each in reversed(trace.attempts)),
-        *(tell_write(write) for write in reversed(trace.writes)),
+        *(tell_write(write, home) for write in reversed(trace.writes)),
         *(step for change in trace.changes if (step := tell_change(trace, change))),
         *(step for merge in trace.merges for step in tell_merge(merge)),
         *(step for conflict in trace.conflicts for step in tell_conflict(request, conflict)),
         *(step for found in trace.discrepancies for step in tell_discrepancy(request, found)),
-        *(step for effect in reversed(trace.effects) for step in tell_effect(request, effect, earlier_than)),
+        *(step for effect in reversed(trace.effects) for step in tell_effect(request, effect, earlier_than, home)),
     ]
 
 
@@ -87,8 +88,8 @@ def find_origins(trace: Trace) -> dict[UUID, Origin]:
 
 def tell_change(trace: Trace, change: Change) -> Step | None:
     """None for one that nobody needs to know of."""
-    row, told = change.row, {name: pair for name, pair in change.fields.items() if name not in UNTOLD}
-    if row.history_type == "~" and change.fields and not told:
+    row, told = change.row, {name: pair for name, pair in (change.fields or {}).items() if name not in UNTOLD}
+    if row.history_type == "~" and change.fields is not None and not told:
         return None
     what, subject = ABOUT[change.model]
     return Step(
@@ -99,7 +100,7 @@ def tell_change(trace: Trace, change: Change) -> Step | None:
         state={"+": "New", "~": "Changed", "-": "Removed"}[row.history_type],
         variant={"+": "success", "~": "info", "-": "warning"}[row.history_type],
         address=find_history(trace, change),
-        lines=[f"By {name_author(row)}.", *describe_fields(row.history_type, told), *describe_person(change)],
+        lines=list(describe_change(change, told)),
         delivery_id=row.delivery_id,
     )
 
@@ -117,30 +118,34 @@ def title_of(trace: Trace, change: Change, subject: str) -> str:
     return f"{subject} {VERBS[row.history_type]}"
 
 
-def name_author(row: Any) -> str:
-    if row.delivery_id:
-        return "a message"
-    return row.history_user.get_username() if row.history_user else "a command or a job"
+def describe_change(change: Change, told: Mapping[str, Mapping[str, Any]]) -> Iterator[object]:
+    """Who made it, unless a message did, to which its step leads; and what it changed."""
+    row = change.row
+    if not row.delivery_id:
+        yield f"By {row.history_user.get_username() if row.history_user else 'a command or a job'}."
+    if fields := list(describe_fields(row.history_type, told)):
+        yield ", ".join(fields)
+    if change.model is Attendance:
+        yield show_subject(f"contact:{row.contact_id}", is_short=True)
 
 
 def describe_fields(history_type: str, told: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """Of a new row only the values that say nothing about people are worth it."""
     for name, pair in told.items():
-        label = capfirst(name.replace("_", " "))
-        if name in PLAIN:
-            old = "" if history_type == "+" else f"{show_value(pair['old'])} → "
-            yield f"{label}: {old}{show_value(pair['new'])}"
+        label = name.replace("_", " ")
+        if name in PLAIN and history_type == "~":
+            yield f"{label}: {show_value(name, pair['old'])} → {show_value(name, pair['new'])}"
+        elif name in PLAIN and pair["new"] is not False:
+            yield f"{label}: {show_value(name, pair['new'])}"
         elif history_type == "~":
-            yield f"{label} has changed."
+            yield f"{label}: another one"
 
 
-def show_value(value: Any) -> str:
-    return NOTHING if value in (None, "") else str(value)
-
-
-def describe_person(change: Change) -> Iterator[object]:
-    if change.model is Attendance:
-        yield show_subject(f"contact:{change.row.contact_id}", is_short=True)
+def show_value(name: str, value: Any) -> str:
+    if value in (None, ""):
+        return NOTHING
+    instant = read_instant(value) if name in INSTANTS else None
+    return format_utc(instant) if instant else str(value)
 
 
 def find_history(trace: Trace, change: Change) -> str:

@@ -85,8 +85,11 @@ def show_calls(lines: Sequence[str]) -> Iterator[SafeString | str]:
         yield from lines
 
 
-def tell_effect(request: HttpRequest, effect: Effect, earlier_than: EarlierFinder) -> Iterator[Step]:
-    """That it was planned, with its status of now; and its end, where no attempt tells it."""
+def tell_effect(request: HttpRequest, effect: Effect, earlier_than: EarlierFinder, home: str) -> Iterator[Step]:
+    """That it was planned, with its status of now; and its end, where no attempt tells it.
+
+    `home` is the subject that the page is about: only others are named.
+    """
     planned = Step(
         at=effect.created_at,
         what="Effect",
@@ -95,7 +98,7 @@ def tell_effect(request: HttpRequest, effect: Effect, earlier_than: EarlierFinde
         state=effect.get_status_display(),
         variant=EFFECT_VARIANTS.get(Effect.Status(effect.status), ""),
         address=address_of(effect),
-        lines=list(describe_plan(effect)),
+        lines=[*name_other(effect.subject, home), *describe_plan(effect)],
         delivery_id=effect.delivery_id,
         halt=find_effect_halt(request, effect, earlier_than),
     )
@@ -110,7 +113,6 @@ def describe_effect(effect: Effect) -> str:
 
 
 def describe_plan(effect: Effect) -> Iterator[object]:
-    yield show_subject(effect.subject, is_short=True)
     if effect.revision > 1:
         yield f"{effect.revision} changes went into it."
     if effect.repeats:
@@ -121,7 +123,11 @@ def describe_plan(effect: Effect) -> Iterator[object]:
         yield f"External id: {effect.external_id}"
 
 
-def tell_write(write: FieldWrite) -> Step:
+def name_other(subject: str, home: str) -> list[SafeString | str]:
+    return [] if subject == home else [show_subject(subject, is_short=True)]
+
+
+def tell_write(write: FieldWrite, home: str) -> Step:
     fields = ", ".join(name_field(field) for field in write.fields)
     return Step(
         at=write.created_at,
@@ -130,6 +136,6 @@ def tell_write(write: FieldWrite) -> Step:
         name=f"write-{write.pk}",
         state=write.get_verdict_display(),
         variant=WRITE_VARIANTS.get(FieldWrite.Verdict(write.verdict), ""),
-        lines=[show_subject(write.subject, is_short=True)],
+        lines=name_other(write.subject, home),
         delivery_id=write.delivery_id,
     )
