@@ -29,6 +29,7 @@ from bookings.local_times import show_local
 from bookings.models import Attendance, Calendar, Meeting
 from bookings.occurrences import MeetingOccurrence, list_occurrences
 from bookings.reservations import apply_buffers
+from bookings.statuses import STATUS_VARIANTS
 from bookings.tracing import pages as trace_pages
 from contacts.identifiers import hold
 from contacts.models import Contact, Identifier
@@ -51,13 +52,6 @@ from integrations.admin.write_panels import list_writes_of
 from integrations.models import Delivery
 
 Status = Meeting.Status
-STATUS_VARIANTS = {
-    Status.HELD: "info",
-    Status.TENTATIVE: "warning",
-    Status.CONFIRMED: "success",
-    Status.CANCELLED: "danger",
-    Status.NO_SHOW: "warning",
-}
 RESPONSE_VARIANTS = {Attendance.Response.ACCEPTED: "success", Attendance.Response.DECLINED: "danger"}
 SHOWN = 50
 OCCURRENCES_SHOWN = 5

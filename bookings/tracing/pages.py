@@ -16,6 +16,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from bookings.local_times import show_local
 from bookings.models import Conflict, Meeting, Reservation
+from bookings.statuses import STATUS_VARIANTS
 from bookings.tracing.finding import LONGEST, find, lean, list_meetings, read_key
 from bookings.tracing.places import show_places
 from bookings.tracing.reading import Trace, read_trace
@@ -113,8 +114,8 @@ def describe_hit(hit: Model) -> list[object]:
     raise TypeError(f"Nobody looks for a {what}.")
 
 
-def show_state(meeting: Meeting) -> SafeString:
-    return show_label(meeting.get_status_display())
+def show_state(meeting: Meeting) -> SafeString | str:
+    return show_choice(meeting, "status", STATUS_VARIANTS)
 
 
 # --- From a row to its traces -----------------------------------------------------------------------------------------
@@ -185,7 +186,11 @@ class Fact:
 
 @show_unreadable()
 def show_trace(request: HttpRequest, meeting: Meeting) -> HttpResponse:
-    """`all` shows every step, `order=newest` the latest first."""
+    return show_page(request, "keepsync/trace.html", **describe_trace(request, meeting))
+
+
+def describe_trace(request: HttpRequest, meeting: Meeting) -> dict[str, Any]:
+    """What the page shows: `all` asks for every step, `order=newest` for the latest first."""
     limit = SHOWN_OF_ALL if "all" in request.GET else SHOWN
     trace = read_trace(meeting, limit)
     steps, origins = list_steps(request, trace), find_origins(trace)
@@ -194,7 +199,7 @@ def show_trace(request: HttpRequest, meeting: Meeting) -> HttpResponse:
     lines = lay_out(steps, origins)
     is_newest_first = request.GET.get("order") == NEWEST
     shown = lines[-limit:]
-    context = {
+    return {
         "title": f"Trace: {meeting}",
         "meeting": meeting,
         "form": SearchForm(),
@@ -207,7 +212,6 @@ def show_trace(request: HttpRequest, meeting: Meeting) -> HttpResponse:
         "is_newest_first": is_newest_first,
         "back": address_of(meeting),
     }
-    return show_page(request, "keepsync/trace.html", **context)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,12 +24,8 @@ RESTING = {
     Connection.Status.PAUSED: "its connection is paused",
     Connection.Status.DISABLED: "its connection is disabled",
 }
-# What a step of this kind has to tell while it is open.
-OPEN = {
-    "Delivery": "it has not been worked on to the end",
-    "Conflict": "a person decides",
-    "Reconciliation": "a person decides",
-}
+# What a person decides, of the kinds of steps.
+DECIDED = ("Conflict", "Reconciliation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +72,7 @@ def say_arrived(trace: Trace, lags: Mapping[int, timedelta]) -> str:
 
 
 def say_of_step(step: Step) -> str:
-    told = {
-        "Delivery": "is not worked on yet",
-        "Conflict": "waits for a person",
-        "Reconciliation": "waits for a person",
-    }
-    return f"{step.title}: {told.get(step.what, 'is not over yet')} ({step.state.lower()})."
+    return f"{step.title}: {'a person decides' if step.what in DECIDED else step.state.lower()}."
 
 
 def say_of_effect(trace: Trace, effect: Effect) -> str:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.text import capfirst
 
 from bookings.inputs import read_instant
 from bookings.models import Attendance, Invitation, Meeting, MeetingLink, Payment
@@ -28,6 +29,7 @@ PLAIN = frozenset(
     }
 )  # fmt: skip
 INSTANTS = frozenset({"start", "end", "paid_at", "confirmed_at"})
+WORDS = frozenset({"status", "response"})
 # What changes with each message, and is told by the message's own step.
 UNTOLD = frozenset(
     {"external_updated_at", "pushed_at", "pushed_hash", "disputed", "exchanged", "told_by", "said", "merged_from"}
@@ -124,7 +126,7 @@ def describe_change(change: Change, told: Mapping[str, Mapping[str, Any]]) -> It
     if not row.delivery_id:
         yield f"By {row.history_user.get_username() if row.history_user else 'a command or a job'}."
     if fields := list(describe_fields(row.history_type, told)):
-        yield ", ".join(fields)
+        yield capfirst(", ".join(fields))
     if change.model is Attendance:
         yield show_subject(f"contact:{row.contact_id}", is_short=True)
 
@@ -145,7 +147,7 @@ def show_value(name: str, value: Any) -> str:
     if value in (None, ""):
         return NOTHING
     instant = read_instant(value) if name in INSTANTS else None
-    return format_utc(instant) if instant else str(value)
+    return format_utc(instant) if instant else str(value).replace("_", " " if name in WORDS else "_")
 
 
 def find_history(trace: Trace, change: Change) -> str:
