@@ -64,7 +64,7 @@ def read_trace(meeting: Meeting, limit: int) -> Trace:
     """With the newest `limit` rows of each kind."""
     payments = list(payments_of(meeting).select_related("connection").defer("connection__credentials"))
     changes = read_changes(meeting, payments, limit)
-    attendances = list(meeting.attendances.order_by("id"))
+    attendances = list(meeting.attendances.all())
     links = list(with_connection(meeting.links.all()))
     invitations = list(meeting.invitations.values_list("pk", flat=True))
     contacts = {f"contact:{row.contact_id}" for row in attendances}

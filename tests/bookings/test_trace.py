@@ -603,7 +603,7 @@ def test_the_page_needs_as_many_queries_for_many_steps_as_for_few(
         )
         meeting.save()
     client = sign_in_as(OPERATOR)
-    with django_assert_max_num_queries(27):
+    with django_assert_max_num_queries(25):
         response = client.get(page_address(meeting, "trace"))
 
     assert response.context["left_out"] == (count == 40)
