@@ -114,7 +114,8 @@ def find_living_contacts(keys: Iterable[UUID]) -> list[Contact]:
 def lean(model: type[Any]) -> QuerySet[Any]:
     """Rows as lists show them."""
     hidden = ("body", "headers") if model is Delivery else ("parameters",)
-    return model.objects.select_related("connection").defer(*hidden, "connection__credentials")
+    rows: QuerySet[Any] = model.objects.select_related("connection").defer(*hidden, "connection__credentials")
+    return rows
 
 
 # --- What they have to do with meetings -------------------------------------------------------------------------------

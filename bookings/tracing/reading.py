@@ -71,8 +71,8 @@ def read_trace(meeting: Meeting, limit: int) -> Trace:
     own = FieldWrite.objects.filter(subject=f"meeting:{meeting.pk}")
     writes = newest(with_connection(own), limit)
     about = name_effect_subjects(meeting.pk, invitations, {link.external_id for link in links})
-    led = {change.row.delivery_id for change in changes} | {row.delivery_id for row in writes}
-    deliveries = newest(find_deliveries(meeting, changes, payments, led - {None}), limit)
+    led = {key for row in (*(change.row for change in changes), *writes) if (key := row.delivery_id)}
+    deliveries = newest(find_deliveries(meeting, changes, payments, led), limit)
     keys = [delivery.pk for delivery in deliveries]
     of_people = Q(subject__in=contacts, delivery_id__in=keys)
     effects = newest(find_effects(Q(subject__in=about) | of_people), limit)

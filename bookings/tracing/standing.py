@@ -121,7 +121,7 @@ def find_missing(request: HttpRequest, trace: Trace, crms: Iterable[Connection])
     """Paired CRMs to which the meeting never was on its way: paired later, or something was lost."""
     if trace.meeting.status == Meeting.Status.CANCELLED or trace.is_cut:
         return
-    known = {row.connection_id for row in (*trace.links, *trace.effects)}
+    known = {row.connection_id for row in trace.links} | {row.connection_id for row in trace.effects}
     for crm in crms:
         if crm.pk not in known:
             ways = list(list_ways(request, trace.meeting, (MEETING_BUTTON,), (MEETING_BUTTON.name,)))

@@ -46,7 +46,7 @@ VERBS = {"+": "came to be here", "~": "was changed", "-": "was removed"}
 
 def list_steps(request: HttpRequest, trace: Trace) -> list[Step]:
     """Of those at one time, causes stand before what they led to."""
-    parents: dict[UUID, Any] = {row.pk: row for row in (*trace.deliveries, *trace.effects)}
+    parents: dict[UUID | None, Any] = {row.pk: row for row in (*trace.deliveries, *trace.effects)}
     earlier_than, home = make_earlier_finder(trace.effects), f"meeting:{trace.meeting.pk}"
     return [
         *(step for asked in trace.requests for step in tell_request(asked)),

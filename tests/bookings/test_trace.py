@@ -266,7 +266,7 @@ def test_changes_are_told_without_what_names_people(calendar_live: Connection, a
 def test_a_change_by_hand_names_who_made_it(calendar_live: Connection, admin_client: Client) -> None:
     meeting = book()
     meeting.status = "cancelled"
-    meeting._history_user = User.objects.get()
+    vars(meeting)["_history_user"] = User.objects.get()
     meeting.save()
 
     assert "By admin." in tell(steps_of(admin_client, meeting, "Meeting")[-1])

@@ -176,8 +176,8 @@ def test_the_buttons_offered_fit_the_state_and_the_permissions(calendar_live: Co
     def offered(client: Client, delivery: Delivery) -> list[str]:
         return [action["title"] for action in client.get(page_address(delivery)).context["actions_detail"]]
 
-    assert offered(admin_client, dead) == ["Replay", "Discard", "Reveal payload"]
-    assert offered(admin_client, rejected) == ["Verify again", "Discard", "Reveal payload"]
+    assert offered(admin_client, dead) == ["Replay", "Discard", "Reveal payload", "Trace"]
+    assert offered(admin_client, rejected) == ["Verify again", "Discard", "Reveal payload", "Trace"]
     assert offered(viewer, dead) == []
 
 

@@ -100,10 +100,8 @@ def test_a_button_works_for_an_operator(button: str, slack: Connection) -> None:
         ({"status": "discarded"}, ["Replay"]),
     ],
 )
-def test_the_buttons_offered_fit_the_state(
-    fields: dict[str, Any], labels: list[str], slack: Connection, admin_client: Client
-) -> None:
-    page = admin_client.get(page_address(make_effect(slack, **fields)))
+def test_the_buttons_offered_fit_the_state(fields: dict[str, Any], labels: list[str], slack: Connection) -> None:
+    page = sign_in(VIEW, OPERATE).get(page_address(make_effect(slack, **fields)))
 
     assert [action["title"] for action in page.context["actions_detail"]] == labels
 

@@ -108,6 +108,8 @@ def test_dead_letters_are_shown_to_who_may_see_either_kind(model: str, rf: Any, 
         ("/admin/integrations/delivery/", "Deliveries"),
         ("/admin/integrations/delivery/dead-letters/", "Dead letters"),
         ("/admin/integrations/effect/", "Effects"),
+        ("/admin/bookings/meeting/", "Meetings"),
+        ("/admin/bookings/meeting/trace/", "Trace"),
     ],
 )
 def test_the_navigation_marks_one_entry(address: str, entry: str, admin_client: Client) -> None:
