@@ -14,6 +14,7 @@ from integrations.admin.effect_outlook import EarlierFinder, describe_next
 from integrations.admin.formats import address_of, format_utc, relate
 from integrations.admin.oauth_buttons import CHANGE, PAGE, has_oauth
 from integrations.admin.timeline import Halt, Way
+from integrations.effects import is_unknown
 from integrations.models import Connection, Delivery, Effect
 
 GO_ON = ("confirm_arrival", "send_again", "try_now", "replay", "verify_again", "discard")
@@ -53,7 +54,8 @@ def find_effect_halt(request: HttpRequest, effect: Effect, earlier_than: Earlier
         *list_ways(request, effect, effect_buttons.BUTTONS, GO_ON),
         *list_connection_ways(request, effect.connection),
     ]
-    is_bad = is_dead or effect.status == Effect.Status.WAITING or effect.connection.status != Connection.Status.ACTIVE
+    # A connection that only rests, or is away, is taken up again by itself.
+    is_bad = is_dead or is_unknown(effect) or effect.connection.status != Connection.Status.ACTIVE
     return Halt(describe_next(effect, earlier_than), ways, is_bad)
 
 

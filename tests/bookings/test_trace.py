@@ -140,7 +140,8 @@ def test_what_has_not_arrived_is_said_with_its_reason(
     standing = read_trace(admin_client, meeting)["standing"]
 
     assert standing.text.startswith(f"HubSpot does not have it yet: {reason}") or reason in standing.text
-    assert standing.tone == ("warn" if fields["status"] in ("retrying", "pending", "running") else "bad")
+    goes_on = status == "active" and fields.get("cause") not in ("permanent", "unknown_outcome")
+    assert standing.tone == ("warn" if goes_on else "bad")
 
 
 def test_a_record_that_is_there_lacks_only_the_latest_state(hubspot: Connection, admin_client: Client) -> None:
