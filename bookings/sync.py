@@ -11,6 +11,7 @@ from django.utils import timezone
 from bookings.models import Attendance, BookingRequest, Meeting, MeetingLink
 from bookings.timezones import format_instant
 from bookings.untold_changes import Push, leave_untold
+from bookings.withholding import Withheld, find_withheld
 from contacts.models import Contact, ContactLink
 from contacts.sync import on_first_link, plan_contacts
 from integrations import mappings
@@ -73,6 +74,7 @@ def push_meetings(tasks: Sequence[Task]) -> Sequence[Result]:
         make=batch.make_record,
         save=lambda records: save_prepared(connection, lambda: crm.save_meetings(account, records)),
         link=lambda pushed: link_meetings(connection, pushed),
+        note=lambda task: batch.withheld[UUID(task.subject_id)].note,
     )
 
 
@@ -93,6 +95,7 @@ class Batch:
             contact__erased_at=None,
         )
         self.contact_ids = dict(people.values_list("contact_id", "external_id"))
+        self.withheld: Mapping[UUID, Withheld] = find_withheld(connection, self.meetings.values())
         self.untold: Mapping[UUID, frozenset[str]] = {}
 
     def list_updates(self, tasks: Sequence[Task]) -> list[Push]:
@@ -123,10 +126,11 @@ class Batch:
     def describe(self, meeting: Meeting, *, may_exist: bool = False) -> CrmMeeting:
         """What the meeting is to be at the CRM."""
         link = self.links.get(meeting.pk)
-        contacts = [attendance.contact for attendance in meeting.attendances.all()]
+        withheld = self.withheld[meeting.pk]
+        contacts = [each.contact for each in meeting.attendances.all() if each.contact_id not in withheld.contacts]
         owner = self.owners.find(contacts[0].owner) if contacts else None
         there = [self.contact_ids[contact.pk] for contact in contacts if contact.pk in self.contact_ids]
-        values = mappings.map_values(self.mapping, read_values(meeting, owner))
+        values = mappings.map_values(self.mapping, read_values(withheld.mask(meeting), owner))
         is_cancelled = meeting.status == Meeting.Status.CANCELLED
         return CrmMeeting(
             key=str(meeting.pk),

@@ -45,6 +45,7 @@ def export_contact(contact: Contact) -> dict[str, Any]:
         "company": contact.company,
         "notes": contact.notes,
         "country": contact.country,
+        "region": contact.region,
         "timezone": contact.timezone,
         "lead_source": contact.lead_source,
         "lead_score": contact.lead_score,

@@ -44,6 +44,7 @@ LONGEST_MERGE = timedelta(minutes=1)
 TEXTS = ("full_name", "company", "notes", "country", "timezone", "lead_source")
 EMPTY: Mapping[str, Any] = {
     **dict.fromkeys(TEXTS, ""),
+    "region": "",
     "lead_score": 0,
     "lead_status": Contact.LeadStatus.NEW,
     "owner": None,

@@ -27,6 +27,8 @@ class Marks:
     names: frozenset[str] = frozenset()
     # Connection id → what is theirs there: `attendee:<id>`, and of records `contact:<id>` and `meeting:<id>`.
     ids: dict[int, set[str]] = field(default_factory=dict)
+    # What stands in the place of what is masked.
+    mask_word: str = MASK
 
     @cached_property
     def identifying(self) -> "Marks":
@@ -57,11 +59,11 @@ class Marks:
 
     def mask(self, text: str) -> str:
         """The text without what names the person."""
-        masked = self.pattern.sub(MASK, text) if self.pattern else text
+        masked = self.pattern.sub(self.mask_word, text) if self.pattern else text
         return NUMBER.sub(self.mask_number, masked) if self.national_numbers else masked
 
     def mask_number(self, found: re.Match[str]) -> str:
-        return MASK if self.has_number(found[0]) else found[0]
+        return self.mask_word if self.has_number(found[0]) else found[0]
 
     def has_number(self, text: str) -> bool:
         digits = re.sub(r"\D", "", text)

@@ -10,7 +10,8 @@ from contacts.matching import is_same_word
 from contacts.normalisation import company_key, split_words
 
 FIELDS = (
-    "full_name", "company", "notes", "country", "timezone", "lead_source", "lead_score", "lead_status", "owner",
+    "full_name", "company", "notes", "country", "timezone", "region", "lead_source", "lead_score", "lead_status",
+    "owner",
 )  # fmt: skip
 # From the first contact to the sale. One who was looked at and found unfit is further than one who was only reached.
 SALES_PROCESS = ("new", "contacted", "unqualified", "qualified", "customer")

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -13,8 +14,9 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from integrations import effects
+from integrations.crossings import admit
 from integrations.exceptions import LeaseLostError
-from integrations.holds import DUE
+from integrations.holds import DUE, STAYS_WAITING
 from integrations.models import Attempt, Connection, Effect
 from integrations.providers.base import Provider
 from integrations.providers.crm import Crm
@@ -22,6 +24,8 @@ from integrations.retries import Cause
 
 Status = Effect.Status
 IN_ORDER = (Status.PENDING, Status.RUNNING, Status.RETRYING)
+# Where what is next may not go: how many after it are looked at with it, and how often, before others get their turn.
+AHEAD, LOOKS = 500, 5
 UNKNOWN = "It was being sent when the answer was lost: look whether it arrived, then say so or send it again."
 
 
@@ -35,16 +39,12 @@ class Claim:
 
 def claim_next(connection: Connection, provider: Provider, *, is_probe: bool) -> list[Claim]:
     """The next effect that is due, with those of its kind that go out in one batch with it; each with an attempt."""
-    due = find_due(connection, is_probe=is_probe)
-    first = due.values_list("pk", "kind").first()
-    if first is None:
+    ids = choose_next(connection, provider, is_probe=is_probe)
+    if not ids:
         return []
-    key, kind = first
-    size = 1 if is_probe else batch_size(provider, kind)
-    ids = [key] if size == 1 else list(due.filter(kind=kind).values_list("pk", flat=True)[:size])
     now, token = timezone.now(), uuid.uuid4()
     with transaction.atomic():
-        Effect.objects.filter(pk__in=ids, status__in=(*DUE, Status.WAITING)).update(
+        Effect.objects.filter(~STAYS_WAITING, pk__in=ids, status__in=(*DUE, Status.WAITING)).update(
             status=Status.RUNNING,
             attempts=F("attempts") + 1,
             tried_revision=F("revision"),
@@ -59,11 +59,28 @@ def claim_next(connection: Connection, provider: Provider, *, is_probe: bool) ->
     return [Claim(effect, attempt) for effect, attempt in zip(claimed, attempts, strict=True)]
 
 
+def choose_next(connection: Connection, provider: Provider, *, is_probe: bool) -> list[UUID]:
+    """The ids of what goes out next. What may not go there is set aside first, many at once."""
+    for _ in range(LOOKS):
+        due = find_due(connection, is_probe=is_probe)
+        first = due.values_list("pk", "kind").first()
+        if first is None:
+            return []
+        key, kind = first
+        size = 1 if is_probe else batch_size(provider, kind)
+        ids = [key] if size == 1 else list(due.filter(kind=kind).values_list("pk", flat=True)[:size])
+        admitted = admit(ids) if connection.region else ids
+        if admitted:
+            return admitted
+        admit(list(due.values_list("pk", flat=True)[:AHEAD]))
+    return []
+
+
 def find_due(connection: Connection, *, is_probe: bool) -> QuerySet[Effect]:
     """Effects that may go out now, the oldest first. For a probe it is also one that waits."""
     found = find_first(connection).order_by("id")
     if is_probe:
-        return found.filter(status__in=(*DUE, Status.WAITING)).exclude(cause=Cause.UNKNOWN_OUTCOME)
+        return found.filter(status__in=(*DUE, Status.WAITING)).exclude(STAYS_WAITING)
     return found.filter(status__in=DUE, due_at__lte=timezone.now())
 
 

@@ -23,7 +23,7 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import close_old_connections
 from django.db import connection as database
-from django.db.models import F, Min, Q
+from django.db.models import Exists, F, Min, OuterRef, Q
 from django.utils import timezone
 
 from integrations import effects
@@ -31,7 +31,7 @@ from integrations.claims import Claim, batch_size, claim_next, find_due, find_fi
 from integrations.connections import ask_for_authorisation
 from integrations.correlation import carrying
 from integrations.exceptions import OutageError, RateLimitedError, ReauthoriseError, TokenOutageError
-from integrations.holds import DUE, release, set_aside
+from integrations.holds import DUE, STAYS_WAITING, release, set_aside
 from integrations.models import Connection, Drain, Effect
 from integrations.outcomes import PAUSE_S, record_failure
 from integrations.providers import get_provider
@@ -302,8 +302,8 @@ def request_drain(connection_id: int, delay_s: float) -> datetime | None:
 def find_idle(now: datetime) -> list[int]:
     """Connections with effects that nobody would work on otherwise. What waits for a rest that is over is released."""
     active = Connection.objects.filter(status=Connection.Status.ACTIVE).exclude(drain__held_until__gt=now)
-    is_waiting = Q(effect__status=Status.WAITING) & ~Q(effect__cause=Cause.UNKNOWN_OUTCOME)
-    for connection in active.filter(is_waiting).distinct():
+    waiting = Effect.objects.filter(connection=OuterRef("pk"), status=Status.WAITING).exclude(STAYS_WAITING)
+    for connection in active.filter(Exists(waiting)):
         release(connection)
     is_due = Q(effect__status__in=DUE, effect__due_at__lte=now)
     is_lost = Q(effect__status=Status.RUNNING, effect__lease_expires_at__lte=now)

@@ -20,7 +20,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
-from integrations import correlation
+from integrations import correlation, crossings
 from integrations.exceptions import KeepsyncError, SetupError, StateError
 from integrations.models import Connection, Effect
 from integrations.models.deliveries import ERROR_LENGTH
@@ -64,6 +64,8 @@ class Done:
 
     external_id: str = ""
     record: Callable[[], None] = field(default=lambda: None)
+    # What a reader of the effect should know, such as what was left out.
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +187,14 @@ WHERE is_state AND status IN ('pending', 'running', 'retrying', 'waiting')
 DO UPDATE SET revision = effect.revision + 1
 """
 ONCE = "ON CONFLICT (idempotency_key) DO UPDATE SET repeats = effect.repeats + 1"
-# The effect that it came to, whether that is new, and by which id its lines in the log are found.
+# The effect that it came to, whether that is new, by which id its lines in the log are found, and whether a policy says
+# what may go there.
 PLANNED = """
 RETURNING id, xmax = 0, correlation_id,
-          (SELECT endpoint.provider FROM integrations_connection AS endpoint WHERE endpoint.id = effect.connection_id)
+          (SELECT endpoint.provider FROM integrations_connection AS endpoint WHERE endpoint.id = effect.connection_id),
+          EXISTS (SELECT FROM integrations_regionrule) AND EXISTS (
+              SELECT FROM integrations_connection AS there WHERE there.id = effect.connection_id AND there.region <> ''
+          )
 """
 
 
@@ -228,7 +234,10 @@ def plan(
         cursor.execute(INSERT + (COALESCE if declared.is_state else ONCE) + PLANNED, values)
         planned = cursor.fetchone()
     if planned:
-        transaction.on_commit(partial(note_planned, kind, *planned, caller=correlation.current_ids()))
+        *told, has_policy = planned
+        transaction.on_commit(partial(note_planned, kind, *told, caller=correlation.current_ids()))
+        if has_policy:
+            crossings.look_at_planned(told[0])
     planned_here().add(connection_id)
 
 

@@ -1,12 +1,17 @@
 """What is set aside while a connection rests, and goes on when it is back."""
 
 from django.db.models import Case, F, Q, QuerySet, Value, When
+from django.utils import timezone
 
 from integrations.models import Connection, Drain, Effect
 from integrations.retries import Cause
 
 Status = Effect.Status
 DUE = (Status.PENDING, Status.RETRYING)
+# It waits for a person, or for the residency policy: not for the connection.
+STAYS_WAITING = Q(status=Status.WAITING, cause__in=(Cause.UNKNOWN_OUTCOME, Cause.RESIDENCY))
+HAS_FAILED = Q(attempts__gt=F("free_attempts"))
+AS_BEFORE = Case(When(HAS_FAILED, then=Value(Status.RETRYING)), default=Value(Status.PENDING))
 
 
 def set_aside(connection: Connection, cause: Cause) -> None:
@@ -16,15 +21,17 @@ def set_aside(connection: Connection, cause: Cause) -> None:
 
 def release(connection: Connection) -> int:
     """What waited for the connection, and not for a person, goes on. Returns how many effects did."""
-    has_failed = Q(attempts__gt=F("free_attempts"))
-    return waiting(connection).update(
-        status=Case(When(has_failed, then=Value(Status.RETRYING)), default=Value(Status.PENDING)), cause=""
-    )
+    return waiting(connection).update(status=AS_BEFORE, cause="")
+
+
+def go_on(effects: QuerySet[Effect]) -> int:
+    """What waited for the residency policy is due now, with the tries that it has left. Returns how many are."""
+    return effects.update(status=AS_BEFORE, cause="", error="", due_at=timezone.now())
 
 
 def waiting(connection: Connection) -> QuerySet[Effect]:
     found = Effect.objects.filter(connection=connection, status=Status.WAITING)
-    return found.exclude(cause=Cause.UNKNOWN_OUTCOME)
+    return found.exclude(STAYS_WAITING)
 
 
 def start_afresh(connection: Connection) -> bool:

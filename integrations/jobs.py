@@ -11,7 +11,18 @@ from django.dispatch import receiver
 from django.utils import timezone
 from django_q.signals import post_spawn
 
-from integrations import correlation, deliveries, drains, effects, job_runs, polling, refreshes, refusals, sign_ins  # noqa: F401
+from integrations import (  # (job_runs listens to jobs by being imported)
+    correlation,
+    crossings,
+    deliveries,
+    drains,
+    effects,
+    job_runs,  # noqa: F401
+    polling,
+    refreshes,
+    refusals,
+    sign_ins,
+)
 from integrations.connections import set_status
 from integrations.exceptions import KeepsyncError
 from integrations.holds import start_afresh
@@ -31,6 +42,7 @@ from integrations.privacy import payload_erasure
 from integrations.queue import (
     CONTINUE_REPLAY,
     DRAIN_CONNECTION,
+    LOOK_AT_ALL_CROSSINGS,
     POLL_CONNECTION,
     PROCESS_DELIVERY,
     REFRESH_TOKEN,
@@ -228,6 +240,21 @@ def change_status(connection: Connection, status: Connection.Status) -> list[UUI
     return waiting
 
 
+def look_at_crossings() -> None:
+    """What waits for the residency policy, a few in turn: a contact's country may have become known."""
+    for connection_id in sorted(crossings.look_again_in_turn(timezone.now())):
+        wake(connection_id)
+
+
+def look_at_all_crossings(after: str = "") -> None:
+    """Queued when the policy, or a region, was changed: all that wait, some hundreds at a time."""
+    woken, last = crossings.look_again_after(UUID(after) if after else None)
+    for connection_id in sorted(woken):
+        wake(connection_id)
+    if last:
+        enqueue(LOOK_AT_ALL_CROSSINGS, str(last))
+
+
 def sweep() -> None:
     """Each minute, by schedule: give forgotten deliveries and effects a job again, and say that the schedule lives.
 
@@ -238,6 +265,7 @@ def sweep() -> None:
     for connection_id in drains.find_idle(timezone.now()):
         wake(connection_id)
     payload_erasure.erase_due()
+    look_at_crossings()
     sign_ins.forget_old()
     forgotten = deliveries.find_forgotten(timezone.now())
     if forgotten:

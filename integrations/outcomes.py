@@ -126,7 +126,7 @@ SET status = CASE WHEN has_moved THEN 'pending' ELSE given.status END,
     due_at = CASE WHEN has_moved THEN %(now)s END,
     free_attempts = CASE WHEN has_moved THEN effect.attempts ELSE effect.free_attempts END,
     external_id = COALESCE(given.external_id, effect.external_id),
-    close_reason = COALESCE(given.close_reason, effect.close_reason),
+    close_reason = given.close_reason,
     cause = '', error = '', fingerprint = '', lease_token = NULL, lease_expires_at = NULL
 FROM unnest(%(ids)s::uuid[], %(statuses)s::text[], %(external_ids)s::text[], %(reasons)s::text[])
      AS given (id, status, external_id, close_reason)
@@ -143,7 +143,7 @@ def mark(claimed: Sequence[Claimed]) -> None:
         "ids": [claim.effect.pk for claim, _ in claimed],
         "statuses": [str(status_after(claim, result)) for claim, result in claimed],
         "external_ids": [each.external_id[:255] if isinstance(each, Done) else None for _, each in claimed],
-        "reasons": [None if isinstance(each, Done) else each.reason[:ERROR_LENGTH] for _, each in claimed],
+        "reasons": [read_reason(each) for _, each in claimed],
     }
     with database.cursor() as cursor:
         cursor.execute(MARK, values)
@@ -151,6 +151,11 @@ def mark(claimed: Sequence[Claimed]) -> None:
     tried.filter(outcome=Attempt.Outcome.RUNNING).update(
         calls=first.attempt.calls, outcome=Attempt.Outcome.SUCCEEDED, finished_at=now
     )
+
+
+def read_reason(result: Done | Skipped) -> str:
+    """What is said about it on its page."""
+    return (result.note if isinstance(result, Done) else result.reason)[:ERROR_LENGTH]
 
 
 def status_after(claim: Claim, result: Done | Skipped) -> Status:

@@ -30,20 +30,27 @@ def push[R: CrmRecord](
     make: Callable[[Task], R | Skipped | KeepsyncError],
     save: Callable[[list[R]], Sequence[Saved | KeepsyncError]],
     link: Callable[[Sequence[Pushed[R]]], None],
+    note: Callable[[Task], str] = lambda task: "",
 ) -> list[Result]:
-    """Make each task's record, save all that have to be sent, and link those that were; one result for each task."""
+    """Make each task's record, save all that have to be sent, and link those that were; one result for each task.
+
+    `note` is what to say about one that was sent.
+    """
     made = [make(task) for task in tasks]
     records = [each for each in made if not isinstance(each, Skipped | KeepsyncError)]
     outcomes = iter(save(records) if records else [])
     return [
-        each if isinstance(each, Skipped | KeepsyncError) else read_outcome(task, each, next(outcomes), link)
+        each
+        if isinstance(each, Skipped | KeepsyncError)
+        else read_outcome(task, each, next(outcomes), link, note(task))
         for task, each in zip(tasks, made, strict=True)
     ]
 
 
 def read_outcome[R: CrmRecord](
-    task: Task, record: R, outcome: Saved | KeepsyncError, link: Callable[[Sequence[Pushed[R]]], None]
+    task: Task, record: R, outcome: Saved | KeepsyncError, link: Callable[[Sequence[Pushed[R]]], None], note: str
 ) -> Result:
     if isinstance(outcome, KeepsyncError):
         return outcome
-    return Done(outcome.external_id, Together(link, Pushed(record, outcome.external_id, task.delivery_id)))
+    together = Together(link, Pushed(record, outcome.external_id, task.delivery_id))
+    return Done(outcome.external_id, together, note)

@@ -8,10 +8,10 @@ from django.db.models import Count, Q
 from django.utils import timezone
 
 from integrations import oauth, tokens
+from integrations.holds import STAYS_WAITING
 from integrations.models import Connection, Effect, Pair, Token
 from integrations.privacy.encryption import UnreadableValueError
 from integrations.providers import PROVIDERS, name_provider
-from integrations.retries import Cause
 
 Status = Connection.Status
 # In these a connection is meant to be called, now or when it is resumed.
@@ -173,7 +173,7 @@ def find_partners(ids: Iterable[int]) -> dict[int, list[str]]:
 def count_waiting(ids: Iterable[int]) -> dict[int, dict[str, int]]:
     """Connection → kind → effects that go on when it can be called again. Not those that wait for a person."""
     waiting = Effect.objects.filter(connection__in=ids, status=Effect.Status.WAITING)
-    waiting = waiting.exclude(cause=Cause.UNKNOWN_OUTCOME).order_by()
+    waiting = waiting.exclude(STAYS_WAITING).order_by()
     found: dict[int, dict[str, int]] = {}
     for connection_id, kind, count in waiting.values_list("connection", "kind").annotate(count=Count("pk")):
         found.setdefault(connection_id, {})[kind] = count

@@ -12,6 +12,7 @@ from bookings.flows import letters
 from bookings.flows.admission import list_attending
 from bookings.models import Meeting, Payment, Price
 from bookings.payments import Told, find_price, lock_payments, payments_of, settle
+from bookings.withholding import show_at
 from integrations.effects import Done, Result, Skipped, Task, carries_out, plan
 from integrations.exceptions import PermanentError
 from integrations.pairs import find_connection
@@ -62,13 +63,14 @@ def create_session(task: Task) -> Result:
     if not payer.email:
         return Skipped("Nobody is left who could pay: the person was erased, or has no address.")
     check_capacity(meeting)
+    shown, note = show_at(task.connection, meeting)
     checkout = stripe.create_checkout(
         task.account,
         stripe.CheckoutSpec(
             key=str(meeting.pk),
             amount=price.amount,
             currency=price.currency.lower(),
-            product=meeting.title or price.event_type,
+            product=shown.title or price.event_type,
             email=payer.email,
             success_url=f"{settings.BASE_URL}/payments/paid/",
             cancel_url=f"{settings.BASE_URL}/payments/open/",
@@ -76,7 +78,7 @@ def create_session(task: Task) -> Result:
         ),
         idempotency_key=task.key,
     )
-    return Done(checkout.session_id, lambda: record_session(task, meeting, price, checkout))
+    return Done(checkout.session_id, lambda: record_session(task, meeting, price, checkout), note)
 
 
 def check_capacity(meeting: Meeting) -> None:

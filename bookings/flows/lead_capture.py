@@ -11,6 +11,7 @@ from django.conf import settings
 from django.urls import reverse
 
 from bookings.models import Attendance, Meeting
+from bookings.withholding import show_at
 from integrations.effects import Done, Result, Skipped, Task, carries_out, plan
 from integrations.pairs import find_connection
 from integrations.providers.slack import client as slack
@@ -39,7 +40,8 @@ def send_message(task: Task) -> Result:
     attendances = list(known.select_related("contact").order_by("-lead_score", "id"))
     if not attendances:
         return Skipped("Nobody attends the meeting any more.")
-    return Done(slack.post_message(task.account, write_message(meeting, attendances)))
+    shown, note = show_at(task.connection, meeting)
+    return Done(slack.post_message(task.account, write_message(shown, attendances)), note=note)
 
 
 def write_message(meeting: Meeting, attendances: Sequence[Attendance]) -> str:

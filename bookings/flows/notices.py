@@ -17,7 +17,9 @@ from django.urls import reverse
 from bookings.calendar_files import clean_line
 from bookings.flows.letters import find_mailer
 from bookings.models import Attendance, BookingRequest, Conflict, Meeting
+from bookings.withholding import show_at
 from integrations.effects import Done, Result, Skipped, Task, carries_out, plan
+from integrations.models import Connection
 from integrations.pairs import find_connection
 from integrations.providers.email import client as email
 from integrations.providers.slack import client as slack
@@ -120,11 +122,9 @@ def send_to_slack(task: Task) -> Result:
     meeting = find_meeting(task)
     if meeting is None:
         return Skipped("The meeting is not there any more.")
-    return Done(
-        slack.post_message(
-            task.account, f"{describe(meeting)} {slack.escape_text(write_sentence(task))} {open_it(meeting)}"
-        )
-    )
+    shown, note = show_at(task.connection, meeting)
+    text = f"{describe(shown)} {slack.escape_text(write_sentence(task))} {open_it(meeting)}"
+    return Done(slack.post_message(task.account, text), note=note)
 
 
 @carries_out(EMAIL_NOTICE, is_findable=False)
@@ -133,7 +133,7 @@ def send_by_email(task: Task) -> Result:
     if meeting is None or not (reader := find_reader(meeting)):
         return Skipped("The meeting, or its calendar's owner, is not known any more.")
     context = {
-        "title": meeting.title,
+        "title": show_at(task.connection, meeting)[0].title,
         "start": show_instant(meeting.start),
         "sentence": write_sentence(task),
         "address": address_of(meeting),
@@ -164,16 +164,16 @@ def send_conflict(task: Task) -> Result:
     if found is None or found.status != Conflict.Status.OPEN:
         return Skipped("The conflict is over.")
     opening = slack.link(settings.BASE_URL + reverse("admin:bookings_conflict_change", args=[found.pk]), "Settle it")
-    return Done(slack.post_message(task.account, f"{describe_conflict(found)} {opening}"))
+    return Done(slack.post_message(task.account, f"{describe_conflict(found, task.connection)} {opening}"))
 
 
-def describe_conflict(conflict: Conflict) -> str:
+def describe_conflict(conflict: Conflict, channel: Connection) -> str:
     """In Slack's own markup. The values are not in it: they are to be read in Keepsync."""
     if conflict.kind == Conflict.Kind.FIELD:
-        what = describe(conflict.meeting) if conflict.meeting else "a contact"
+        what = describe(show_at(channel, conflict.meeting)[0]) if conflict.meeting else "a contact"
         both = f"here and at {slack.escape_text(str(conflict.connection))}"
         return f"*Changed on both sides*: {slack.escape_text(conflict.field)} of {what}, {both}."
-    met = [describe(each) for each in (conflict.meeting, conflict.other_meeting) if each]
+    met = [describe(show_at(channel, each)[0]) for each in (conflict.meeting, conflict.other_meeting) if each]
     calendar = slack.escape_text(conflict.meeting.calendar.name) if conflict.meeting else ""
     return f"*Double booking* on “{calendar}”: {' and '.join(met)}."
 

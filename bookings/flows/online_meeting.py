@@ -17,6 +17,7 @@ from bookings import sync
 from bookings.flows import letters
 from bookings.flows.admission import list_attending, wants_zoom
 from bookings.models import Attendance, Invitation, Meeting, MeetingLink
+from bookings.withholding import show_at
 from integrations import mappings
 from integrations.effects import OPEN, Done, Result, Skipped, Task, carries_out, plan
 from integrations.exceptions import MissingError, PermanentError
@@ -66,16 +67,17 @@ def bring_meeting(task: Task) -> Result:
     link = MeetingLink.objects.filter(meeting=meeting, connection=task.connection).first()
     if not wants_zoom(meeting):
         return remove(task, meeting, link) if link else remove_unrecorded(task, meeting)
-    spec = make_spec(meeting)
+    shown, note = show_at(task.connection, meeting)
+    spec = make_spec(shown)
     if link is None or link.is_gone:
-        return create(task, meeting, spec)
+        return create(task, meeting, spec, note)
     if link.pushed_hash == hash_spec(spec):
         return Skipped("Nothing has changed since it was last sent.")
     try:
         zoom.update_meeting(task.account, link.external_id, spec)
     except MissingError:
-        return create(task, meeting, spec)
-    return Done(link.external_id, lambda: record_push(link, spec))
+        return create(task, meeting, spec, note)
+    return Done(link.external_id, lambda: record_push(link, spec), note)
 
 
 def make_spec(meeting: Meeting) -> zoom.MeetingSpec:
@@ -95,9 +97,9 @@ def hash_spec(spec: zoom.MeetingSpec) -> str:
     return mappings.hash_values({name: getattr(spec, name) for name in spec.__slots__})
 
 
-def create(task: Task, meeting: Meeting, spec: zoom.MeetingSpec) -> Done:
+def create(task: Task, meeting: Meeting, spec: zoom.MeetingSpec, note: str) -> Done:
     made = zoom.create_meeting(task.account, spec, may_exist=task.is_repeat)
-    return Done(made.external_id, lambda: record_meeting(task, meeting.pk, spec, made))
+    return Done(made.external_id, lambda: record_meeting(task, meeting.pk, spec, made), note)
 
 
 def record_meeting(task: Task, meeting_id: Any, spec: zoom.MeetingSpec, made: zoom.OnlineMeeting) -> None:

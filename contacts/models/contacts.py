@@ -11,6 +11,7 @@ from uuid_utils.compat import uuid7
 
 from integrations.models import Connection
 from integrations.models.provenance import record_changes
+from integrations.models.residency import REGION_LENGTH
 from integrations.privacy.encryption import EncryptedTextField, show_unreadable
 
 
@@ -65,6 +66,8 @@ class Contact(models.Model):
     notes = EncryptedTextField(default="", blank=True)
     country = models.CharField(max_length=2, blank=True)
     timezone = models.CharField(max_length=64, blank=True)
+    # Where the person belongs, if somebody has said so: else the country says it (integrations/privacy/residency.py).
+    region = models.CharField(max_length=REGION_LENGTH, blank=True, editable=False)
     lead_source = models.CharField(max_length=64, blank=True)
     lead_score = models.IntegerField(default=0)
     lead_status = models.CharField(max_length=16, choices=LeadStatus, default=LeadStatus.NEW)
@@ -86,6 +89,12 @@ class Contact(models.Model):
         ordering: ClassVar = ["-id"]
         indexes: ClassVar = [
             GinIndex(fields=["name_words"], name="contact_name_words"),
+            # What contacts are counted by, region for region, without reading them.
+            models.Index(
+                fields=["region", "country", "timezone"],
+                condition=Q(merged_into__isnull=True, erased_at__isnull=True),
+                name="contact_place",
+            ),
             models.Index(fields=["name_company"], condition=Q(name_company__isnull=False), name="contact_name_company"),
         ]
         permissions: ClassVar = [("export_contact", "Can export contacts to a file")]

@@ -18,6 +18,8 @@ from integrations.models.polls import Poll
 from integrations.models.provenance import History, RecordedChange
 from integrations.models.refusals import RefusalCount
 from integrations.models.replay_plans import ReplayItem, ReplayPlan, Verdict
+from integrations.models.residency import Region, RegionRule
+from integrations.models.retention import PurgeRun, RetentionTime
 from integrations.models.runbook import RunbookTask, SignOff
 from integrations.models.second_factors import RecoveryCode, SecondFactor
 from integrations.models.sign_ins import SignInCount
@@ -50,12 +52,16 @@ __all__ = [
     "Pair",
     "PayloadShape",
     "Poll",
+    "PurgeRun",
     "RecordedChange",
     "RecoveryCode",
     "RefusalCount",
+    "Region",
+    "RegionRule",
     "RejectionCount",
     "ReplayItem",
     "ReplayPlan",
+    "RetentionTime",
     "RunbookTask",
     "SecondFactor",
     "SignInCount",

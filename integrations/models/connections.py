@@ -7,6 +7,7 @@ from django.db import models
 from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
+from integrations.models.residency import REGION_LENGTH
 from integrations.privacy.encryption import EncryptedJSONField, EncryptedTextField
 
 
@@ -32,6 +33,11 @@ class Connection(models.Model):
     status_changed_at = models.DateTimeField(default=timezone.now, editable=False)
     default_region = models.CharField(
         max_length=2, blank=True, help_text="Two-letter country of phone numbers that name none, such as FR."
+    )
+    region = models.CharField(
+        max_length=REGION_LENGTH,
+        blank=True,
+        help_text="Where it keeps its data: which contacts may go there is set under Residency. Empty: all may.",
     )
     options = models.JSONField(default=dict, blank=True, help_text="What is not secret: scope, calendar_id, channel …")
     credentials = EncryptedJSONField(default=dict, blank=True)

@@ -62,6 +62,8 @@ class Delivery(models.Model):
     correlation_id = models.CharField(
         max_length=correlation.LENGTH, blank=True, default=correlation.current_id, db_default="", editable=False
     )
+    # When its body and headers were emptied because their time was over: see integrations/retention/.
+    emptied_at = models.DateTimeField(null=True, blank=True, editable=False)
     received_at = models.DateTimeField()
     # When its job was last put into the queue, when the next try is due, and until when a process has claimed it.
     queued_at = models.DateTimeField(null=True)
@@ -89,6 +91,10 @@ class Delivery(models.Model):
             models.Index(fields=["fingerprint", "id"], condition=Q(status="dead"), name="delivery_dead"),
             models.Index(fields=["cause"], condition=Q(status="dead"), name="delivery_dead_cause"),
             models.Index(fields=["id"], condition=Q(erasing_since__isnull=False), name="delivery_erasing"),
+            # Payloads that are still held, the oldest first.
+            models.Index(
+                fields=["id"], condition=Q(emptied_at__isnull=True, erased_at__isnull=True), name="delivery_held"
+            ),
             # What no subject leads to.
             models.Index(fields=["id"], condition=Q(subject="") | Q(event_type="batch"), name="delivery_unnamed"),
         ]

@@ -97,6 +97,10 @@ class Effect(models.Model):
                 name="effect_in_order",
             ),
             models.Index(fields=["status", "id"], condition=~Q(status="succeeded"), name="effect_unfinished"),
+            # When what waits for the residency policy is looked at again.
+            models.Index(
+                fields=["due_at", "id"], condition=Q(status="waiting", cause="residency"), name="effect_residency"
+            ),
             models.Index(fields=["kind", "id"], name="effect_kind"),
             models.Index(fields=["subject", "id"], name="effect_subject"),
             models.Index(fields=["delivery_id"], name="effect_delivery"),

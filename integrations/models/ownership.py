@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from simple_history.models import HistoricalRecords
 
@@ -71,7 +72,11 @@ class FieldWrite(models.Model):
 
     class Meta:
         ordering: ClassVar = ["-id"]
-        indexes: ClassVar = [models.Index(fields=["subject", "-id"], name="field_write_subject")]
+        indexes: ClassVar = [
+            models.Index(fields=["subject", "-id"], name="field_write_subject"),
+            # Rows stand in the order of their time: what is over is found by blocks.
+            BrinIndex(fields=["created_at"], name="field_write_time"),
+        ]
 
     def __str__(self) -> str:
         return f"{', '.join(self.fields)}: {self.get_verdict_display().lower()}"
