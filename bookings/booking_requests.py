@@ -22,14 +22,15 @@ from bookings.reservations import release
 from integrations.exceptions import LeaseLostError
 from integrations.privacy import blind_index
 from integrations.races import run_race
+from integrations.retention.kinds import find_cut
 
 Kind, State = BookingRequest.Kind, BookingRequest.State
 LEASE_S = 45
 # How long to wait for the answer to the same request, which another process works on.
 WAIT_S, PAUSE_S = 12.0, 0.05
 ANSWERED_WITHIN = timedelta(seconds=1)
-# How long the answer to a key is remembered word for word, and with it what was asked for.
-REMEMBERED = timedelta(days=7)
+# What says how long the answer to a key is remembered word for word, and with it what was asked for: see retention.py.
+ANSWERS = "booking_answers"
 
 
 # --- Keys -------------------------------------------------------------------------------------------------------------
@@ -176,11 +177,20 @@ def list_overdue(now: datetime) -> QuerySet[BookingRequest]:
     return waiting.filter(meeting__start__lte=now)
 
 
-def forget_answers(now: datetime) -> None:
+def find_answered(before: datetime) -> QuerySet[BookingRequest]:
+    return BookingRequest.objects.filter(finished_at__lte=before, answer__isnull=False)
+
+
+def forget(requests: QuerySet[BookingRequest]) -> None:
     """What was asked for and answered names people: some time after the end the key alone is kept.
 
     Of a CRM's record that could not be booked nothing is kept: it may be tried anew.
     """
-    old = BookingRequest.objects.filter(finished_at__lte=now - REMEMBERED, answer__isnull=False)
-    old.filter(crm__isnull=False, meeting=None).delete()
-    old.update(body={}, base={}, answer=None, answer_status=None)
+    requests.filter(crm__isnull=False, meeting=None).delete()
+    requests.update(body={}, base={}, answer=None, answer_status=None)
+
+
+def forget_answers(now: datetime) -> None:
+    """Of all that are over for so long."""
+    if before := find_cut(ANSWERS, now):
+        forget(find_answered(before))

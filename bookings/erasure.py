@@ -35,10 +35,22 @@ def forget(traces: Traces, marks: Marks, family: Family) -> None:
     Conflict.objects.filter(find_disputes(traces.meetings, family)).delete()
     done = BookingRequest.objects.filter(meeting__in=traces.meetings, finished_at__isnull=False)
     done.update(body={}, base={}, answer=None, answer_status=None)
+    forget_failed(marks)
     delete_history(Attendance, traces.attendances)
     Attendance.objects.filter(pk__in=traces.attendances).update(email="", full_name="", lead_score=0, said={})
     delete_history(Invitation, traces.invitations)
     Invitation.objects.filter(pk__in=traces.invitations).update(email="", full_name="", join_url="")
+
+
+def forget_failed(marks: Marks) -> None:
+    """What was asked for in this person's name, and could not be booked: no meeting leads to it."""
+    failed = BookingRequest.objects.filter(meeting=None, finished_at__isnull=False, answer__isnull=False)
+    telling = [
+        row.pk
+        for row in failed.iterator(chunk_size=BATCH)
+        if not list_unreadable(row) and marks.identifying.are_in([row.body, row.base, row.answer])
+    ]
+    BookingRequest.objects.filter(pk__in=telling).update(body={}, base={}, answer=None, answer_status=None)
 
 
 def find_disputes(meetings: Collection[UUID], family: Family) -> Q:

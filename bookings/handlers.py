@@ -1,6 +1,6 @@
 """What bookings do when something happens at a provider."""
 
-from bookings import field_conflicts, meeting_section, merging, residency  # noqa: F401
+from bookings import field_conflicts, meeting_section, merging, residency, retention  # noqa: F401
 from bookings.adoption import read_reference
 from bookings.automations import follow
 from bookings.flows import crm_booking, online_meeting, restoring, taking_in  # noqa: F401

@@ -1,6 +1,6 @@
 """What contacts do when something happens at a CRM."""
 
-from contacts import residency  # noqa: F401  (it registers itself)
+from contacts import residency, retention  # noqa: F401  (they register themselves)
 from contacts.crm_changes import take_change
 from contacts.erasure import forget_news
 from contacts.following import follow_merge

@@ -22,7 +22,7 @@ from django_q.models import OrmQ
 from integrations import payload_shapes
 from integrations.correlation import carrying
 from integrations.events import Origin, Outcome, dispatch
-from integrations.exceptions import ErasedError, LeaseLostError, StateError
+from integrations.exceptions import EmptiedError, ErasedError, LeaseLostError, StateError
 from integrations.failures import Failure, explain, fingerprint
 from integrations.models import Attempt, Connection, Delivery
 from integrations.models.deliveries import ERROR_LENGTH
@@ -134,6 +134,8 @@ def work(delivery: Delivery, attempt: Attempt) -> Status:
     """
     if delivery.erased_at:
         raise ErasedError(ERASED)
+    if delivery.emptied_at:
+        raise EmptiedError(explain_emptied(delivery))
     parsed = get_provider(delivery.connection.provider).parse(bytes(delivery.body))
     origin = Origin(delivery.connection_id, delivery.connection.slug, delivery.pk, delivery.connection.default_region)
 
@@ -214,12 +216,24 @@ DISCARDABLE = {Status.DEAD, Status.RETRYING, Status.REJECTED}
 
 
 def may_replay(delivery: Delivery) -> bool:
-    return delivery.is_accepted and delivery.status in REPLAYABLE
+    return delivery.is_accepted and not delivery.emptied_at and delivery.status in REPLAYABLE
+
+
+def explain_emptied(delivery: Delivery) -> str:
+    """Why a delivery whose payload is not kept any more cannot be replayed, and what to do instead."""
+    return (
+        f"Its payload was emptied on {delivery.emptied_at:%Y-%m-%d}, when its time was over (see Retention). "
+        f"Fetch what it told again: manage.py reconcile --connection {delivery.connection.slug} "
+        f"--since {delivery.received_at:%Y-%m-%d}."
+    )
 
 
 def replayable(deliveries: QuerySet[Delivery]) -> QuerySet[Delivery]:
-    """Those that a replay takes. A refused request is never worked on, also where it was discarded."""
-    return deliveries.filter(status__in=REPLAYABLE, is_accepted=True)
+    """Those that a replay takes. A refused request is never worked on, also where it was discarded.
+
+    Of one whose payload was emptied nothing is left to be worked on.
+    """
+    return deliveries.filter(status__in=REPLAYABLE, is_accepted=True, emptied_at=None)
 
 
 def replay(deliveries: QuerySet[Delivery]) -> list[uuid.UUID]:

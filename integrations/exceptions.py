@@ -16,6 +16,7 @@ KeepsyncError
 ├── PermanentError              the same try can only fail again
 │   ├── PayloadError            the message cannot be read
 │   ├── ErasedError             the message was erased, with the data of a person
+│   ├── EmptiedError            … or because its time was over
 │   ├── SetupError              a person has to set something first
 │   ├── MissingError            the record is not there (404, 410)
 │   ├── InputError              the other side does not accept a value (422)
@@ -136,6 +137,10 @@ class PayloadError(PermanentError):
 
 
 class ErasedError(PermanentError):
+    pass
+
+
+class EmptiedError(PermanentError):
     pass
 
 

@@ -40,6 +40,7 @@ from integrations.operations import (  # (the rules register themselves)
 )
 from integrations.privacy import payload_erasure
 from integrations.queue import (
+    CONTINUE_PURGE,
     CONTINUE_REPLAY,
     DRAIN_CONNECTION,
     LOOK_AT_ALL_CROSSINGS,
@@ -51,6 +52,7 @@ from integrations.queue import (
 )
 from integrations.races import run_race
 from integrations.replays import running
+from integrations.retention import running as purging
 
 logger = logging.getLogger(__name__)
 
@@ -224,6 +226,24 @@ def sweep_replays() -> None:
         queue_replay(plan_id)
 
 
+# --- Retention --------------------------------------------------------------------------------------------------------
+
+
+def purge() -> None:
+    """Once a day, by schedule."""
+    enqueue(CONTINUE_PURGE, str(purging.start()))
+
+
+def continue_purge(run_id: str) -> None:
+    if purging.take_slice(UUID(run_id)):
+        enqueue(CONTINUE_PURGE, run_id, delay_s=purging.find_pause())
+
+
+def sweep_purge() -> None:
+    for run_id in purging.find_idle(timezone.now()):
+        enqueue(CONTINUE_PURGE, str(run_id))
+
+
 # --- Upkeep -----------------------------------------------------------------------------------------------------------
 
 
@@ -266,6 +286,7 @@ def sweep() -> None:
         wake(connection_id)
     payload_erasure.erase_due()
     look_at_crossings()
+    sweep_purge()
     sign_ins.forget_old()
     forgotten = deliveries.find_forgotten(timezone.now())
     if forgotten:

@@ -17,6 +17,7 @@ PROCESS_DELIVERY = "integrations.jobs.process_delivery"
 POLL_CONNECTION = "integrations.jobs.poll_connection"
 DRAIN_CONNECTION = "integrations.jobs.drain_connection"
 LOOK_AT_ALL_CROSSINGS = "integrations.jobs.look_at_all_crossings"
+CONTINUE_PURGE = "integrations.jobs.continue_purge"
 CONTINUE_REPLAY = "integrations.jobs.continue_replay"
 REFRESH_TOKEN = "integrations.jobs.refresh_token"  # noqa: S105
 # What django-q2's SignedPackage makes for each package anew.

@@ -20,6 +20,8 @@ REVEAL = "integrations.reveal_delivery"
 
 
 def replay_one(request: HttpRequest, delivery: Delivery, values: dict[str, Any]) -> str:
+    if delivery.emptied_at:
+        raise StateError(deliveries.explain_emptied(delivery))
     if not replay_deliveries(Delivery.objects.filter(pk=delivery.pk)):
         raise StateError("It has changed meanwhile, and was left as it is.")
     return "The delivery is queued, with a new retry schedule."
@@ -61,12 +63,17 @@ BUTTONS = [
         icon="replay",
         permission=OPERATE,
         explain=lambda row: (
-            "The delivery is worked on again, with a new retry schedule. "
-            "What it did already is not done twice; earlier attempts stay on record."
-            if not row.erased_at
-            else "Its payload was erased, with the data of a person: the try will say so, and change nothing."
+            (
+                "The delivery is worked on again, with a new retry schedule. "
+                "What it did already is not done twice; earlier attempts stay on record."
+                if not row.erased_at
+                else "Its payload was erased, with the data of a person: the try will say so, and change nothing."
+            )
+            if not row.emptied_at
+            else deliveries.explain_emptied(row)
         ),
-        fits=deliveries.may_replay,
+        # With the reason why nothing comes of it, where the payload is not kept any more.
+        fits=lambda row: deliveries.may_replay(row) or bool(row.emptied_at),
         run=replay_one,
         log="Replayed",
         variant=ActionVariant.PRIMARY,
@@ -102,7 +109,7 @@ BUTTONS = [
         label="Reveal payload",
         icon="visibility",
         permission=REVEAL,
-        fits=lambda row: not row.erased_at,
+        fits=lambda row: not (row.erased_at or row.emptied_at),
         explain=lambda row: (
             "The payload is shown once in clear, with the names, addresses and numbers of people in it. "
             "That you have looked is written down in the delivery's history."

@@ -5,6 +5,7 @@ from django.http import HttpRequest
 from integrations.admin.effect_panels import list_effects
 from integrations.admin.formats import format_json, format_utc
 from integrations.admin.panels import Panel, panel_on
+from integrations.deliveries import explain_emptied
 from integrations.exceptions import KeepsyncError, MalformedError
 from integrations.models import Delivery, Effect
 from integrations.privacy.encryption import UnreadableValueError
@@ -27,6 +28,8 @@ def show_payload(request: HttpRequest, delivery: Delivery) -> Panel:
 def print_redacted(delivery: Delivery) -> str:
     if delivery.erased_at:
         return f"It was erased on {format_utc(delivery.erased_at)}, with the data of a person. A repeat is still known."
+    if delivery.emptied_at:
+        return explain_emptied(delivery)
     try:
         visible_keys = get_provider(delivery.connection.provider).visible_keys
         return format_json(redact(parse_json(bytes(delivery.body)), visible_keys))

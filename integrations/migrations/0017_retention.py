@@ -90,7 +90,7 @@ class Migration(migrations.Migration):
             name='HistoricalRetentionTime',
             fields=[
                 ('name', models.CharField(db_index=True, max_length=32)),
-                ('days', models.PositiveIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(36500)])),
+                ('days', models.PositiveIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(18250)])),
                 ('updated_at', models.DateTimeField(blank=True, editable=False)),
                 ('history_id', models.AutoField(primary_key=True, serialize=False)),
                 ('history_date', models.DateTimeField(db_index=True)),
@@ -147,7 +147,7 @@ class Migration(migrations.Migration):
             name='RetentionTime',
             fields=[
                 ('name', models.CharField(max_length=32, primary_key=True, serialize=False)),
-                ('days', models.PositiveIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(36500)])),
+                ('days', models.PositiveIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(18250)])),
                 ('updated_at', models.DateTimeField(auto_now=True)),
             ],
             options={
@@ -191,6 +191,11 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='regionrule',
             constraint=models.UniqueConstraint(fields=('contacts_region', 'connections_region'), name='region_rule_once'),
+        ),
+        migrations.AlterField(
+            model_name='replayitem',
+            name='reason',
+            field=models.CharField(blank=True, choices=[('runs', 'Will run'), ('done', 'Done already'), ('covered', 'Another effect brings the same state'), ('open', 'Waits for its turn, or is being worked on'), ('unknown', 'Nobody knows whether it arrived: a person has to say so first'), ('refused', 'The request was refused, and is never worked on'), ('erased', 'The payload was erased, with the data of a person'), ('emptied', 'The payload was emptied when its time was over: reconcile to fetch it again'), ('disabled', 'The connection is disabled'), ('gone', 'It is not kept any more'), ('closed', 'A person has closed it meanwhile'), ('cancelled', 'The plan was cancelled first')], max_length=16),
         ),
         migrations.RunPython(add_regions, migrations.RunPython.noop),
         # Once a day; a run that is not over goes on by itself.

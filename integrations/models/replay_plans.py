@@ -25,6 +25,7 @@ class Verdict(models.TextChoices):
     UNKNOWN = "unknown", "Nobody knows whether it arrived: a person has to say so first"
     REFUSED = "refused", "The request was refused, and is never worked on"
     ERASED = "erased", "The payload was erased, with the data of a person"
+    EMPTIED = "emptied", "The payload was emptied when its time was over: reconcile to fetch it again"
     DISABLED = "disabled", "The connection is disabled"
     GONE = "gone", "It is not kept any more"
     CLOSED = "closed", "A person has closed it meanwhile"

@@ -7,7 +7,7 @@ from django.db import models
 from simple_history.models import HistoricalRecords
 from uuid_utils.compat import uuid7
 
-LONGEST_DAYS = 36_500
+LONGEST_DAYS = 18_250
 
 
 class RetentionTime(models.Model):

@@ -73,7 +73,11 @@ def find_telling(found: QuerySet[Delivery], tells: Callable[[Payload], bool]) ->
 
 def read_payloads(found: QuerySet[Delivery]) -> Iterator[Payload]:
     """Those that were not erased, in the order of their ids. What cannot be decrypted tells nobody anything."""
-    rows = found.filter(erased_at=None).order_by("pk").values_list("pk", "connection", "connection__provider", "body")
+    rows = (
+        found.filter(erased_at=None, emptied_at=None)
+        .order_by("pk")
+        .values_list("pk", "connection", "connection__provider", "body")
+    )
     for key, connection_id, provider, body in rows.iterator(chunk_size=CHUNK):
         if not isinstance(body, Unreadable):
             yield Payload(key, connection_id, provider, bytes(body))

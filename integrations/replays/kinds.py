@@ -56,6 +56,7 @@ def judge_deliveries(question: Question) -> Sequence[When]:
         When(status__in=(status.RECEIVED, status.PROCESSING), then=Value(Verdict.OPEN)),
         *(() if question.includes_done else (over,)),
         When(erased_at__isnull=False, then=Value(Verdict.ERASED)),
+        When(emptied_at__isnull=False, then=Value(Verdict.EMPTIED)),
         When(IS_DISABLED, then=Value(Verdict.DISABLED)),
     ]
 

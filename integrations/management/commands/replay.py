@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
+from integrations.deliveries import explain_emptied
 from integrations.exceptions import StateError
 from integrations.jobs import replay_deliveries, replay_effects, work_on_replay
 from integrations.management.base import KeepsyncCommand, UsageError
@@ -90,7 +91,16 @@ class Command(KeepsyncCommand):
             if len(keys) > BATCH:
                 self.stderr.write(f"\r{done} of {len(keys)}", ending="")
         self.say(f"{done} of {matched} {kind.plural} are replayed.")
+        self.tell_emptied(kind, found)
         return {"matched": matched, "replayed": done}
+
+    def tell_emptied(self, kind: Kind, found: QuerySet[Any]) -> None:
+        """Deliveries whose payload is not kept any more are left, with what to do instead."""
+        if kind.model is not Delivery:
+            return
+        emptied = found.filter(emptied_at__isnull=False).order_by("id")
+        if first := emptied.select_related("connection").first():
+            self.problem = f"{emptied.count():,} cannot be replayed. {explain_emptied(first)}"
 
     # --- Plans
 
