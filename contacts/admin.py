@@ -20,7 +20,7 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
-from contacts import dashboard, detection_admin, import_admin, lead_admin, merge_admin, review_admin  # noqa: F401
+from contacts import dashboard, detection_admin, import_admin, lead_admin, merge_admin, residency_admin, review_admin  # noqa: F401
 from contacts.aliases import find_living
 from contacts.consent_admin import RECORD_CONSENT
 from contacts.crm_changes import BY_HAND
@@ -28,6 +28,7 @@ from contacts.identifiers import hold, list_values, normalise_typed_phone
 from contacts.models import Contact, ContactLink, Identifier, Matched
 from contacts.normalisation import normalise_email, split_words
 from contacts.privacy_admin import ERASE, EXPORT, ErasedFilter
+from contacts.region_admin import SET_REGION
 from contacts.sync import plan_elsewhere
 from contacts.transfer_admin import TransferMixin
 from contacts.upserts import save_edited
@@ -92,7 +93,7 @@ class ContactAdmin(TransferMixin, LongListMixin, HistoryAdmin, DetailAdmin):
     form = ContactForm
     list_display = ("name", "company", "emails", "phones", "lead_state", "lead_source", "updated")
     list_filter = (("lead_status", ChoicesDropdownFilter), LeadSourceFilter, ErasedFilter)
-    buttons = (RECORD_CONSENT, EXPORT, ERASE)
+    buttons = (RECORD_CONSENT, SET_REGION, EXPORT, ERASE)
     ordering = ("-id",)
     search_fields = ("id",)
     search_help_text = "Beginning of a name, e-mail, or phone"

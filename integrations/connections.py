@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from integrations.endpoints import mark_changed
 from integrations.exceptions import SetupError
-from integrations.models import Connection, Delivery, Token
+from integrations.models import Connection, Delivery, Region, Token
 from integrations.providers import PROVIDERS, get_provider
 from integrations.providers.base import Account
 from integrations.providers.oauth import Grant
@@ -29,6 +29,7 @@ OPTIONS = (
     "channel",
     "account_id",
     "default_region",
+    "region",
     "calendar_id",
     "authorize_url",
     "token_url",
@@ -95,6 +96,7 @@ def add_connection(
         provider=provider,
         base_url=base_url.rstrip("/"),
         default_region=given.pop("default_region", "").upper(),
+        region=read_region(given.pop("region", "")),
         credentials={name: given[name] for name in CREDENTIALS if name in given},
         options={name: given[name] for name in OPTIONS if name in given},
     )
@@ -107,6 +109,14 @@ def add_connection(
     if grant:
         store_grant(connection, grant)
     return connection, add_secret(connection, webhook_secret)
+
+
+def read_region(code: str) -> str:
+    """Where a connection keeps its data. Raises SetupError for what is no region."""
+    known = list(Region.objects.values_list("code", flat=True))
+    if code and code.lower() not in known:
+        raise SetupError(f"region {code[:16]!r} is not known; known are: {', '.join(known)}.")
+    return code.lower()
 
 
 def read_given_grant(given: Mapping[str, str]) -> Grant | None:

@@ -266,6 +266,11 @@ def look_at_crossings() -> None:
         wake(connection_id)
 
 
+def queue_look_at_crossings() -> None:
+    """In the open transaction of what has changed who may go where."""
+    enqueue(LOOK_AT_ALL_CROSSINGS)
+
+
 def look_at_all_crossings(after: str = "") -> None:
     """Queued when the policy, or a region, was changed: all that wait, some hundreds at a time."""
     woken, last = crossings.look_again_after(UUID(after) if after else None)

@@ -8,7 +8,7 @@ from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget, U
 
 from integrations.admin.base import ButtonForm
 from integrations.connections import ASKED_OPTIONS, asked_credentials, asked_options, client_credentials
-from integrations.models import Connection
+from integrations.models import Connection, Region
 from integrations.providers import PROVIDERS
 
 LABELS = {"api_key": "API key", "client_id": "Client id", "webhook_url": "Webhook URL"}
@@ -67,6 +67,13 @@ class ConnectionForm(forms.ModelForm):
         label="Calendar",
     )
 
+    region = forms.ChoiceField(
+        required=False,
+        choices=lambda: [("", "Open to all"), *((each.code, str(each)) for each in Region.objects.all())],
+        widget=UnfoldAdminSelectWidget,
+        help_text="Where it keeps its data. Which contacts may go there is set under Residency.",
+    )
+
     class Meta:
         labels: ClassVar = {"base_url": "Base URL"}
 
@@ -114,7 +121,7 @@ class NewConnectionForm(ConnectionForm):
 
     class Meta:
         model = Connection
-        fields: ClassVar = ["slug", "provider", "base_url", "default_region"]
+        fields: ClassVar = ["slug", "provider", "base_url", "default_region", "region"]
         labels: ClassVar = {"base_url": "Base URL"}
 
     def read_credentials(self, provider: str) -> dict[str, str]:

@@ -29,6 +29,7 @@ from integrations.admin.secret_buttons import sends_webhooks, show_secret, webho
 from integrations.admin.secret_page import describe_secrets, show_secrets_page
 from integrations.connections import add_connection, asked_options
 from integrations.endpoints import mark_changed
+from integrations.jobs import queue_look_at_crossings
 from integrations.models import Connection
 from integrations.providers import name_provider
 
@@ -39,7 +40,7 @@ STATUS_VARIANTS = {
     Status.PAUSED: "warning",
     Status.DISABLED: "",
 }
-NEW = ("provider", "slug", "base_url", "default_region", "webhook_secret", *CREDENTIALS, *OPTIONS)
+NEW = ("provider", "slug", "base_url", "default_region", "region", "webhook_secret", *CREDENTIALS, *OPTIONS)
 
 
 @admin.register(Connection)
@@ -63,7 +64,7 @@ class ConnectionAdmin(HistoryAdmin, DetailAdmin):
         options = (*asked, "other_options") if self.has_change_permission(request, obj) else ("all_options",)
         return (
             (None, {"fields": ("slug", "provider_name", "state", "address")}),
-            ("Settings", {"fields": ("base_url", "default_region", *options)}),
+            ("Settings", {"fields": ("base_url", "default_region", "region", *options)}),
         )
 
     def get_inlines(self, request: HttpRequest, obj: Connection | None) -> Any:
@@ -144,6 +145,8 @@ class ConnectionAdmin(HistoryAdmin, DetailAdmin):
             changed = {"options" if name in OPTIONS else name for name in form.changed_data}
             obj.save(update_fields=[*changed, "updated_at"])
             mark_changed(obj)
+            if "region" in changed:
+                queue_look_at_crossings()
             return
         values = form.cleaned_data
         region = {"default_region": values["default_region"]} if values["default_region"] else {}
@@ -154,6 +157,7 @@ class ConnectionAdmin(HistoryAdmin, DetailAdmin):
             webhook_secret=values["webhook_secret"] or None,
             options={
                 **region,
+                **({"region": values["region"]} if values["region"] else {}),
                 **form.read_credentials(values["provider"]),
                 **form.read_options(values["provider"]),
             },

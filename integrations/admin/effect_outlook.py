@@ -64,6 +64,8 @@ def describe_next(effect: Effect, earlier_than: EarlierFinder = find_earlier) ->
     if is_unknown(effect):
         text = "Nobody knows whether it arrived: look in {provider}, then say “It arrived” or “Send again”."
         return say(text, effect)
+    if effect.status == Status.WAITING and effect.cause == Cause.RESIDENCY:
+        return f"{effect.error} No try is used up."
     if effect.status == Status.RUNNING:
         return describe_run(effect)
     return describe_wait(effect, earlier_than)

@@ -9,11 +9,13 @@ for a region's own contacts.
 """
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.conf import settings
+from django.db import transaction
 
 from integrations.models import Connection, Region, RegionRule
 from integrations.zones import find_country
@@ -87,6 +89,24 @@ def make_policy(rules: Mapping[Pair, bool], regions: Iterable[Region]) -> Policy
         countries={country: region.code for region in known for country in region.countries},
         default=settings.REGION,
     )
+
+
+@transaction.atomic
+def set_rules(rules: Mapping[Pair, bool], *, user: Any = None) -> list[RegionRule]:
+    """Let these be all the rules there are; none switches the policy off. Returns those that are new, or other now."""
+    known = {(rule.contacts_region, rule.connections_region): rule for rule in RegionRule.objects.select_for_update()}
+    changed = []
+    for pair in known.keys() | rules.keys():
+        rule = known.get(pair) or RegionRule(contacts_region=pair[0], connections_region=pair[1])
+        rule._history_user = user  # type: ignore[attr-defined]
+        if pair not in rules:
+            changed.append(copy(rule))
+            rule.delete()
+        elif rule._state.adding or rule.is_allowed != rules[pair]:
+            rule.is_allowed = rules[pair]
+            rule.save()
+            changed.append(rule)
+    return changed
 
 
 def check_policy() -> tuple[bool, str]:

@@ -93,7 +93,7 @@ def find_kind(run: PurgeRun) -> Kind | None:
 
 
 def choose_keys(kind: Kind, run: PurgeRun) -> list[Any]:
-    """The next rows that are over, after those that were looked at. As of the run's start, so that it comes to an end."""
+    """The next rows that were over when the run began, after those that were looked at."""
     due = find_due(kind, read_days()[kind.name], run.started_at)
     if due is None:
         return []

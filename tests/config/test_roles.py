@@ -101,6 +101,18 @@ TABLE: dict[str, dict[str, str]] = {
         VIEWER: "view",
         INTEGRATION_ADMIN: "add change delete",
     },
+    "integrations.regionrule": {
+        VIEWER: "view page:download",
+        INTEGRATION_ADMIN: "change page:policy",
+    },
+    "integrations.region": {
+        VIEWER: "view",
+        INTEGRATION_ADMIN: "add change",
+    },
+    "integrations.retentiontime": {
+        VIEWER: "view",
+        INTEGRATION_ADMIN: "change page:times page:purge",
+    },
     "django_q.schedule": {
         VIEWER: "view",
         NOBODY: "change",
@@ -157,7 +169,7 @@ TABLE: dict[str, dict[str, str]] = {
     },
     "contacts.contact": {
         VIEWER: "view link:trace",
-        OPERATOR: "change button:record_consent page:import",
+        OPERATOR: "change button:record_consent button:set_region page:import",
         INTEGRATION_ADMIN: "button:export_person button:erase action:export_selected page:export",
     },
     "bookings.conflict": {
