@@ -83,7 +83,7 @@ def list_checkout_cargo(effects: Sequence[Effect], policy: Policy) -> list[Cargo
 def list_lead_cargo(effects: Sequence[Effect], policy: Policy) -> list[Cargo]:
     """It names the one with the highest score."""
     attending = Attendance.objects.filter(meeting__in=[id_of(effect) for effect in effects], contact__erased_at=None)
-    rows = attending.order_by("meeting", "-lead_score", "id").distinct("meeting")
+    rows = attending.order_by("meeting_id", "-lead_score", "id").distinct("meeting_id")
     leads = dict(rows.values_list("meeting_id", "contact_id"))
     return name_people([leads.get(id_of(effect)) for effect in effects], policy)
 

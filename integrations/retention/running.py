@@ -113,7 +113,7 @@ def place_after(kind: Kind, keys: list[Any]) -> dict[str, Any]:
 def finish(run: PurgeRun) -> None:
     run.finished_at = timezone.now()
     run.save()
-    logger.info("purged", extra={"counts": run.counts})
+    logger.info("purged", extra={"count": sum(run.counts.values())})
 
 
 # --- For the launch checklist -----------------------------------------------------------------------------------------
