@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -20,13 +21,15 @@ from integrations.admin.base import (
     confirm,
     show_page,
 )
-from integrations.admin.formats import NOTHING, address_of_list, link, link_to, show_label
+from integrations.admin.formats import NOTHING, address_of_list, link, link_to, show_instant, show_label
 from integrations.admin.panels import Panel
 from integrations.jobs import queue_look_at_crossings
 from integrations.models import Effect, Region, RegionRule
 from integrations.privacy.residency import Basis, Pair, Policy, make_policy, set_rules
 
 CHANGE_POLICY = "integrations.change_regionrule"
+# Of the policy's history: how many rows are read, how many changes are shown, and how many denials of one are named.
+HISTORY_LOOKED_AT, SHOWN, NAMED = 500, 10, 8
 OFF_NOTE = "No policy is set: every contact may go to every connection. With the first rule, what is not allowed waits."
 ON_NOTE = "Rows are regions of contacts, columns of connections. A connection without a region is open to all."
 
@@ -252,12 +255,35 @@ class RegionRuleAdmin(ReadOnlyMixin, Admin):
 
 
 def show_history() -> Panel:
+    """What was changed together stands together."""
+    changes = list(
+        RegionRule.history.select_related("history_user").order_by("-history_date", "-history_id")[:HISTORY_LOOKED_AT]
+    )
     rows = [
-        [change.history_date.strftime("%Y-%m-%d %H:%M UTC"), change.history_user or NOTHING, describe_change(change)]
-        for change in RegionRule.history.select_related("history_user").order_by("-history_date", "-history_id")[:20]
+        [
+            show_instant(moment),
+            user or NOTHING,
+            describe_changes([change for change in changes if key_of(change) == key]),
+        ]
+        for key in list(dict.fromkeys(map(key_of, changes)))[:SHOWN]
+        for moment, user in [key]
     ]
     return Panel("Last changes", headers=["When", "Who", "What"], rows=rows, empty="The policy was never changed.")
 
 
-def describe_change(change: Any) -> str:
-    return "Rule taken away" if change.history_type == "-" else str(change.instance).capitalize()
+def key_of(change: Any) -> tuple[datetime, Any]:
+    """Changes of one minute by one person are one."""
+    return change.history_date.replace(second=0, microsecond=0), change.history_user
+
+
+def describe_changes(changes: Sequence[Any]) -> str:
+    gone = sum(change.history_type == "-" for change in changes)
+    written = [change for change in changes if change.history_type != "-"]
+    denied = [f"{each.contacts_region} to {each.connections_region}" for each in written if not each.is_allowed]
+    more = f" and {len(denied) - NAMED} more" if len(denied) > NAMED else ""
+    parts = [
+        f"{len(written) - len(denied)} allowed" if len(written) > len(denied) else "",
+        f"denied: {', '.join(denied[:NAMED])}{more}" if denied else "",
+        f"{gone} rules taken away" if gone else "",
+    ]
+    return "; ".join(filter(None, parts))

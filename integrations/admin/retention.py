@@ -10,6 +10,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
 from integrations.admin.base import Admin, BulkButton, ReadOnlyMixin, confirm, show_page
@@ -32,10 +33,14 @@ def describe_days(days: int | None) -> str:
     return "For ever" if days is None else f"{days:,} day{'' if days == 1 else 's'}"
 
 
+def show_days(days: int | None) -> str:
+    return format_html('<span class="whitespace-nowrap">{}</span>', describe_days(days))
+
+
 def show_times(now: Any) -> Panel:
     days, due = read_days(), count_due(now)
     rows = [
-        [kind.title, describe_days(days[kind.name]), describe_days(kind.days), show_due(due[kind.name]), kind.keeps]
+        [kind.title, show_days(days[kind.name]), show_days(kind.days), show_due(due[kind.name]), kind.keeps]
         for kind in list_kinds()
     ]
     headers = ["What", "Kept for", "As shipped", "Over now", "What stays"]
