@@ -13,6 +13,7 @@ from contacts.region_setting import REASON_LENGTH, set_region
 from contacts.residency import place_of
 from contacts.residency_report import read_full_policy
 from integrations.admin.base import Admin, Button, ButtonForm, HistoryAdmin
+from integrations.admin.formats import NOTHING, show_instant
 from integrations.admin.panels import Panel, panel_on
 from integrations.jobs import queue_look_at_crossings
 from integrations.models import Region
@@ -113,5 +114,14 @@ def show_place(request: HttpRequest, contact: Contact) -> Panel | None:
     if contact.erased_at or not (policy.is_on or contact.region):
         return None
     place = place_of(contact, policy)
-    rows = [[policy.name(place.region), str(place.basis).capitalize()]]
-    return Panel("Region", headers=["Region", "Decided by"], rows=rows)
+    set_last = find_last_setting(contact) if contact.region else None
+    why = [set_last.history_user or NOTHING, set_last.history_change_reason] if set_last else [NOTHING, NOTHING]
+    since = show_instant(set_last.history_date if set_last else None)
+    rows = [[policy.name(place.region), str(place.basis).capitalize(), since, *why]]
+    return Panel("Region", headers=["Region", "Decided by", "Set", "By", "Because"], rows=rows)
+
+
+def find_last_setting(contact: Contact) -> Any:
+    """The history row in which somebody set the region, and said why; None where a merge brought it."""
+    told = contact.history.filter(region=contact.region, history_change_reason__isnull=False)
+    return told.select_related("history_user").order_by("-history_date").first()

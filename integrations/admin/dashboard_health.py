@@ -63,6 +63,9 @@ def find_faults(now: datetime, *, deliveries: Standing | None, effects: Standing
         filters = {f"{field}__exact": value for field, value in UNKNOWN.items()}
         target = link(address_of_list(Effect, **filters), "Say whether they arrived")
         yield Bar(Level.WARNING, f"{tell(effects.unknown, 'effect', 'effects')} for your word", [], target)
+    if effects and effects.refused:
+        target = link(address_of_list(Effect, status__exact="waiting", cause__exact="residency"), "See whose data")
+        yield Bar(Level.INFO, f"{tell(effects.refused, 'effect', 'effects')} for the residency policy", [], target)
 
 
 def tell(count: int, one: str, many: str) -> str:

@@ -24,13 +24,15 @@ LATE = timedelta(minutes=5)
 class Standing:
     """Rows by status, dead letters by cause; `late` deliveries wait for their first try since more than `LATE`.
 
-    `unknown` effects wait for a person, because nobody else can find out whether they arrived.
+    `unknown` effects wait for a person, because nobody else can find out whether they arrived; `refused` ones because
+    of the residency policy.
     """
 
     by_status: Mapping[str, int]
     dead: Mapping[str, int]
     late: int = 0
     unknown: int = 0
+    refused: int = 0
 
     @property
     def open_count(self) -> int:
@@ -55,8 +57,14 @@ def look_at_deliveries(now: datetime) -> Standing:
 
 def look_at_effects() -> Standing:
     found = Effect.objects.filter(status__in=OPEN[Effect]).order_by().values_list("status")
-    unknown = Effect.objects.filter(status=Effect.Status.WAITING, cause=Cause.UNKNOWN_OUTCOME).count()
-    return Standing(dict(found.annotate(count=Count("*"))), count_dead(Effect), unknown=unknown)
+    waiting = Effect.objects.filter(status=Effect.Status.WAITING).exclude(cause="").order_by().values_list("cause")
+    causes = dict(waiting.annotate(count=Count("*")))
+    return Standing(
+        dict(found.annotate(count=Count("*"))),
+        count_dead(Effect),
+        unknown=causes.get(Cause.UNKNOWN_OUTCOME, 0),
+        refused=causes.get(Cause.RESIDENCY, 0),
+    )
 
 
 def count_dead(model: type[Delivery | Effect]) -> dict[str, int]:

@@ -1,8 +1,9 @@
 """What becomes of meetings, payments and invitations when one of their people is erased."""
 
 import pytest
+from django.utils import timezone
 
-from bookings.models import Attendance, Invitation, Meeting, Payment
+from bookings.models import Attendance, BookingRequest, Invitation, Meeting, Payment
 from contacts.consent import may_contact
 from contacts.erasure import erase, preview_erasure
 from contacts.models import Consent, Contact
@@ -42,6 +43,21 @@ def test_a_payment_loses_its_link_and_keeps_what_was_paid(calendar: Connection, 
     payment.refresh_from_db()
     assert (payment.url, payment.amount) == ("", 4900)
     assert {row.url for row in Payment.history.all()} == {""}
+
+
+def test_what_was_asked_for_in_the_persons_name_and_could_not_be_booked_goes(
+    calendar: Connection, zoe: Contact
+) -> None:
+    values = {"connection": calendar, "calendar": the_meeting().calendar, "state": "failed", "answer": {}}
+    asked = [
+        BookingRequest.objects.create(
+            kind="create", body={"attendees": [{"email": email}]}, finished_at=timezone.now(), **values
+        )
+        for email in ("zoe.okafor@example.com", "sam@example.com")
+    ]
+    erase(zoe)
+    bodies = [BookingRequest.objects.get(pk=request.pk).body for request in asked]
+    assert bodies == [{}, {"attendees": [{"email": "sam@example.com"}]}]
 
 
 def test_an_invitation_to_a_meeting_keeps_its_place_only(calendar: Connection, zoe: Contact) -> None:

@@ -11,8 +11,8 @@ from contacts.survivorship import FIELDS, SALES_PROCESS, Choice, Side, State, ch
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 EMPTY: dict[str, Any] = {
-    "full_name": "", "company": "", "notes": "", "country": "", "timezone": "", "lead_source": "", "lead_score": 0,
-    "lead_status": "new", "owner": None,
+    "full_name": "", "company": "", "notes": "", "country": "", "timezone": "", "region": "", "lead_source": "",
+    "lead_score": 0, "lead_status": "new", "owner": None,
 }  # fmt: skip
 
 
