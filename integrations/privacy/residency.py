@@ -97,8 +97,8 @@ def set_rules(rules: Mapping[Pair, bool], *, user: Any = None) -> list[RegionRul
     known = {(rule.contacts_region, rule.connections_region): rule for rule in RegionRule.objects.select_for_update()}
     changed = []
     for pair in known.keys() | rules.keys():
-        rule = known.get(pair) or RegionRule(contacts_region=pair[0], connections_region=pair[1])
-        rule._history_user = user  # type: ignore[attr-defined]
+        rule: Any = known.get(pair) or RegionRule(contacts_region=pair[0], connections_region=pair[1])
+        rule._history_user = user
         if pair not in rules:
             changed.append(copy(rule))
             rule.delete()

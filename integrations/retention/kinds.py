@@ -85,7 +85,7 @@ def set_days(days: Mapping[str, int | None], *, user: Any = None) -> list[str]:
     for name, value in days.items():
         if value == before[name]:
             continue
-        row = RetentionTime.objects.filter(pk=name).first() or RetentionTime(name=name)
+        row: Any = RetentionTime.objects.filter(pk=name).first() or RetentionTime(name=name)
         row.days, row._history_user = value, user
         row.save()
         changed.append(_kinds[name].title)

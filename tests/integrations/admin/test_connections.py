@@ -304,7 +304,7 @@ def test_the_page_needs_as_many_queries_for_thirty_effects_as_for_two(
     fill_defaults(hubspot)
     for number in range(count):
         make_effect(hubspot, status="pending" if number % 2 else "dead")
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(15):
         get_page(admin_client, page_address(hubspot))
 
 
