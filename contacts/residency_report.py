@@ -22,6 +22,8 @@ from integrations.privacy.residency import Basis, Policy, make_policy
 LOOKED_AT = 5_000
 
 type PlaceCount = tuple[tuple[str, str, str], int]
+# Contacts of a region who may, or may not, go to a connection: how many.
+type Reached = tuple[str, Connection, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +109,8 @@ class Forecast:
     `stops` and `frees` are open effects; `is_whole` is False where there are more than were looked at.
     """
 
-    lost: list[tuple[str, Connection, int]]
-    won: list[tuple[str, Connection, int]]
+    lost: list[Reached]
+    won: list[Reached]
     stops: int
     frees: int
     is_whole: bool
@@ -119,7 +121,8 @@ def foretell(before: Policy, after: Policy) -> Forecast:
     for place, count in count_contacts():
         contacts[place_values(after, *place).region] += count
     placed = Connection.objects.exclude(status=Connection.Status.DISABLED).exclude(region="").defer("credentials")
-    lost, won = [], []
+    lost: list[Reached] = []
+    won: list[Reached] = []
     for connection in placed:
         for region, count in sorted(contacts.items()):
             may, will = before.allows(region, connection.region), after.allows(region, connection.region)

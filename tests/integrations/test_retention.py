@@ -127,7 +127,8 @@ def test_what_was_to_be_worked_on_and_is_empty_says_so(calendar_live: Connection
 def test_rows_go_with_their_attempts_and_what_happens_once_stays(calendar_live: Connection) -> None:
     gone, kept = deliver(calendar_live, 401 * DAY), deliver(calendar_live, 399 * DAY)
     state, letter = send(calendar_live, 401 * DAY), send(calendar_live, 401 * DAY, 1, is_state=False)
-    for number, row in enumerate((gone, state, letter)):
+    rows_tried: list[Delivery | Effect] = [gone, state, letter]
+    for number, row in enumerate(rows_tried):
         try_at(row, 10 * DAY, number)
     purge_all()
 
