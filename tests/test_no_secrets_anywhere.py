@@ -51,7 +51,7 @@ PAGES = ("/admin/", "/api/contacts/", "/api/meetings/", "/api/deliveries/", "/ap
 # By its number each made one is known; some thousand searches over all pages would take a minute.
 MADE = re.compile(rb"leak\d{4}")
 LINK = re.compile(r'(?:href|action)="([^"#]+)"')
-ID = re.compile(r"/(?:\d+|[0-9a-f-]{36})/")
+ID = re.compile(r"/(?:\d+|[0-9a-f-]{36}|(?<=/checklistitem/)\w+|(?<=/runbooktask/)\w+)/")
 OF_EACH_SHAPE = 6
 NOT_CRAWLED = ("/admin/logout/", "/admin/jsi18n/")
 Status = Connection.Status
