@@ -38,7 +38,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('kind', models.CharField(editable=False, max_length=32, unique=True)),
-                ('is_enabled', models.BooleanField(default=True, help_text='Off: it opens nothing, and what is open ends.', verbose_name='is asked')),
+                ('is_enabled', models.BooleanField(default=True, help_text='Off: it opens nothing, and what it has open is over.', verbose_name='on')),
                 ('opens_at', models.FloatField(blank=True, help_text='From how much on. Empty: as it is shipped.', null=True, validators=[django.core.validators.MinValueValidator(0.001)], verbose_name='opens at')),
                 ('minimum', models.PositiveIntegerField(blank=True, help_text='Below so many nothing is concluded. Empty: as it is shipped.', null=True)),
                 ('to_slack', models.BooleanField(default=True, verbose_name='tell it by Slack')),
@@ -66,7 +66,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name='ID')),
                 ('kind', models.CharField(db_index=True, editable=False, max_length=32)),
-                ('is_enabled', models.BooleanField(default=True, help_text='Off: it opens nothing, and what is open ends.', verbose_name='is asked')),
+                ('is_enabled', models.BooleanField(default=True, help_text='Off: it opens nothing, and what it has open is over.', verbose_name='on')),
                 ('opens_at', models.FloatField(blank=True, help_text='From how much on. Empty: as it is shipped.', null=True, validators=[django.core.validators.MinValueValidator(0.001)], verbose_name='opens at')),
                 ('minimum', models.PositiveIntegerField(blank=True, help_text='Below so many nothing is concluded. Empty: as it is shipped.', null=True)),
                 ('to_slack', models.BooleanField(default=True, verbose_name='tell it by Slack')),

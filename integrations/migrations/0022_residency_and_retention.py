@@ -41,7 +41,7 @@ def add_regions(apps: Any, schema_editor: Any) -> None:
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('integrations', '0016_dashboard_indexes'),
+        ('integrations', '0021_alerts'),
         DJANGO_Q,
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ("integrations", "0017_retention"),
+        ("integrations", "0022_residency_and_retention"),
     ]
 
     operations = [
