@@ -12,7 +12,7 @@ from django.db.transaction import atomic
 from django.db.utils import ProgrammingError
 from django.test import TransactionTestCase
 
-django_empties = TransactionTestCase._fixture_teardown
+django_empties = TransactionTestCase._fixture_teardown  # type: ignore[attr-defined]
 # Table → digest of its rows after Django has emptied the database, by the database's name.
 _refilled: dict[str, dict[str, str]] = {}
 

@@ -23,7 +23,7 @@ from tests.template_database import make_template
 # On a busy machine one example may take long, which says nothing about the code.
 hypothesis_settings.register_profile("unhurried", parent=hypothesis_settings(), deadline=None)
 hypothesis_settings.load_profile("unhurried")
-TransactionTestCase._fixture_teardown = empty  # type: ignore[method-assign]
+TransactionTestCase._fixture_teardown = empty  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="session")

@@ -29,11 +29,6 @@ RULE_FAILS = "rule_fails"
 type Key = tuple[str, int | None, str]
 
 
-def list_kinds() -> frozenset[str]:
-    """Those that some rule opens."""
-    return frozenset(rule.kind for rule in list_rules())
-
-
 # --- Opening and closing ----------------------------------------------------------------------------------------------
 
 

@@ -11,12 +11,13 @@ from django.urls import reverse
 from rest_framework.authtoken.models import Token as ApiToken
 from rest_framework.authtoken.models import TokenProxy
 
-from integrations.models import Connection, CountedHour, Delivery, Effect, HourlyCount, Pair, Token
+from integrations.models import Connection, CountedHour, Delivery, Effect, HourlyCount, Pair, RegionRule, Token
 from integrations.operations import histograms
 from integrations.operations.figures import PERIODS, Cell, read_cells
 from integrations.operations.pages import list_of
 from integrations.operations.runbook import Part, Rhythm, runbook_task
 from integrations.operations.standing import OPEN, count_dead, look_at_deliveries, look_at_effects
+from integrations.privacy.residency import check_policy
 from integrations.providers import PROVIDERS, name_provider
 from integrations.retries import Cause
 from integrations.roles import NAMES
@@ -211,15 +212,17 @@ def report_access(now: datetime) -> Iterator[Part]:
     what="See whether each account is where its people's data may be, and whether new ones were connected.",
 )
 def report_residency(now: datetime) -> Iterator[Part]:
-    """Where the product enforces a region policy, its own report takes this one's place."""
+    """Who is where in figures is on the policy's own page."""
+    yield Part("The policy", note=check_policy()[1], links=[("Residency", list_of(RegionRule))], empty="")
     yield Part(
         f"Accounts that data go to, from the region {settings.REGION}",
-        headers=["Connection", "Provider", "Address", "Region of phone numbers", "Connected"],
+        headers=["Connection", "Provider", "Address", "Region", "Region of phone numbers", "Connected"],
         rows=[
             [
                 each.slug,
                 name_provider(each.provider),
                 each.base_url or getattr(PROVIDERS.get(each.provider), "origin", "-"),
+                each.region or "open to all",
                 each.default_region or "-",
                 show_day(each.created_at),
             ]

@@ -217,7 +217,7 @@ class Filling:
             if isinstance(field, models.AutoField):
                 continue
             columns.append(f'"{field.column}"')
-            expressions.append(given.get(field.column) or find_default(field, values))
+            expressions.append(given.get(field.column or "") or find_default(field, values))
         names, made = ", ".join(columns), ", ".join(expressions)
         with database.cursor() as cursor:
             cursor.execute(

@@ -23,10 +23,11 @@ from config import env
 from config.checklist import KEYS
 from integrations.connections import add_connection
 from integrations.models import Connection, Effect, Heartbeat, Pair
-from integrations.operations.certificates import Certificate
+from integrations.operations.certificates import Inspection
 from integrations.operations.checklist import get_item, sign
 from integrations.operations.probes import address
 from integrations.pairs import make_pair
+from integrations.retention import running
 from tests.factories import make_connection
 from tests.integrations.admin.support import get_page, make_effect
 
@@ -53,8 +54,8 @@ def set_environment(settings: Any, monkeypatch: pytest.MonkeyPatch, folder: Path
     monkeypatch.setattr(env, "DATA_DIR", folder)
     for name in KEYS:
         monkeypatch.setenv(name, f"{name} of production")
-    shown = Certificate(expires_at=timezone.now() + timedelta(days=60))
-    monkeypatch.setattr(address, "check_certificate", partial(lambda shown, *where: shown, shown))
+    shown = Inspection(expires_at=timezone.now() + timedelta(days=60))
+    monkeypatch.setattr(address, "inspect", partial(lambda shown, *where: shown, shown))
 
 
 def connect() -> None:
@@ -70,6 +71,9 @@ def run_for_a_day() -> None:
     calendar = Connection.objects.get(provider="calendar_live")
     done = ReconciliationRun.Status.DONE
     ReconciliationRun.objects.create(connection=calendar, status=done, finished_at=timezone.now())
+    purge = running.start()
+    while running.take_slice(purge):
+        pass
     records.keep([Result(case.name, "", 1.0) for case in STAGING])
 
 

@@ -7,6 +7,7 @@ from django.db.models import Q
 from rest_framework.authtoken.models import Token as ApiToken
 from rest_framework.authtoken.models import TokenProxy
 
+from integrations import second_factors
 from integrations.operations.checklist import DAY, Evidence, Section, failed, passed, proves
 from integrations.operations.pages import list_of
 from integrations.roles import NAMES
@@ -49,5 +50,6 @@ def probe_access(now: object) -> Evidence:
     roles = ", ".join(f"{active.filter(groups__name=name).count()} {name.lower()}s" for name in NAMES)
     return passed(
         f"{administrators} superusers; {roles}; {ApiToken.objects.count()} API tokens, each of an active user.",
+        f"{second_factors.list_without().count()} of those who may sign in have no second factor.",
         address=list_of(User),
     )

@@ -7,8 +7,8 @@ from django.conf import settings
 from django_q.models import Failure, Schedule
 
 from integrations.effects import list_messages
-from integrations.models import Connection, Drain, Effect
-from integrations.operations import alert_messages, alerts
+from integrations.models import AlertRule, Connection, Drain, Effect
+from integrations.operations import alert_messages
 from integrations.operations.alert_rules import (
     MISSED_WEBHOOKS,
     NEEDS_REAUTHORISATION,
@@ -19,6 +19,8 @@ from integrations.operations.alert_rules import (
 from integrations.operations.checklist import HOUR, Evidence, Section, failed, passed, proves
 from integrations.operations.heartbeats import find_silences
 from integrations.operations.pages import list_of, page_of
+from integrations.operations.rules import find_rule, read_decisions
+from integrations.operations.traffic_rules import CALLS_REFUSED, FAILING_DELIVERIES, WEBHOOKS_REFUSED
 from integrations.providers import PROVIDERS
 from integrations.retries import Cause
 
@@ -26,7 +28,16 @@ CHECK_ALERTS = "integrations.jobs.check_alerts"
 # The schedule beats each minute, and nothing of it is ever so late while a worker has time.
 LATE = timedelta(minutes=5)
 # What must be watched: webhooks that fail, and tokens and secrets that run out.
-WATCHED = (MISSED_WEBHOOKS, NEEDS_REAUTHORISATION, REFRESH_FAILING, TOKEN_EXPIRING, SECRET_OLD)
+WATCHED = (
+    FAILING_DELIVERIES,
+    WEBHOOKS_REFUSED,
+    CALLS_REFUSED,
+    MISSED_WEBHOOKS,
+    NEEDS_REAUTHORISATION,
+    REFRESH_FAILING,
+    TOKEN_EXPIRING,
+    SECRET_OLD,
+)
 UNSENT = ("pending", "running", "suppressed")
 
 
@@ -42,7 +53,8 @@ UNSENT = ("pending", "running", "suppressed")
 )
 def probe_schedule(now: datetime) -> Evidence:
     if silences := find_silences(now):
-        return failed(silences[0].describe(now))
+        told = f"{silences[0].what} is missing or too old."
+        return failed(told, advice=f"{silences[0].hint[0].upper()}{silences[0].hint[1:]}")
     if late := list(Schedule.objects.filter(next_run__lt=now - LATE).order_by("name").values_list("name", flat=True)):
         advice = "See whether the worker has time: the list says when each should have run."
         return failed(f"These should have run long ago: {', '.join(late)}.", advice=advice, address=list_of(Schedule))
@@ -66,9 +78,10 @@ def probe_schedule(now: datetime) -> Evidence:
     holds=HOUR,
 )
 def probe_watched(now: datetime) -> Evidence:
-    known = alerts.list_kinds()
-    if missing := [kind for kind in WATCHED if kind not in known]:
-        return failed(f"No rule opens alerts of these kinds: {', '.join(missing)}.", advice="Give each its rule again.")
+    decided = read_decisions()
+    if missing := [kind for kind in WATCHED if find_rule(kind) is None or not decided[kind].is_enabled]:
+        told = f"No rule opens alerts of these kinds: {', '.join(missing)}."
+        return failed(told, advice="Switch each on again.", address=list_of(AlertRule))
     used = list(Connection.objects.exclude(status=Connection.Status.DISABLED).defer("credentials").order_by("slug"))
     if bare := next((each for each in used if not has_budget(each)), None):
         told = f"{bare}: how many calls its provider allows is not known, so no limit is kept."
@@ -117,7 +130,7 @@ def find_channels() -> Iterator[Connection]:
     active = Connection.objects.filter(status=Connection.Status.ACTIVE).defer("credentials").order_by("pk")
     if slack := active.filter(provider="slack").first():
         yield slack
-    has_mailer = "smtp" in settings.MAILERS["default"]["BACKEND"] and alert_messages.list_recipients().exists()
+    has_mailer = "smtp" in settings.MAILERS["default"]["BACKEND"] and bool(alert_messages.list_recipients())
     if has_mailer and (mailer := active.filter(provider="email").first()):
         yield mailer
 

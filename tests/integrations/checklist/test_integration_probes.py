@@ -13,6 +13,7 @@ from django_q.models import Failure, OrmQ, Schedule
 from integrations import intake
 from integrations.connections import add_connection
 from integrations.models import (
+    AlertRule,
     Connection,
     Delivery,
     Effect,
@@ -23,7 +24,7 @@ from integrations.models import (
     RejectionCount,
     WebhookSecret,
 )
-from integrations.operations import alert_rules, alerts
+from integrations.operations import alert_rules, rules
 from integrations.operations.checklist import Standing, ask, get_item, look, sign
 from integrations.operations.probes import webhooks
 from integrations.pairs import make_pair
@@ -195,7 +196,7 @@ def test_a_schedule_that_runs_is_proved(worker: None) -> None:
 
 def test_a_worker_that_is_silent_is_found(worker: None) -> None:
     Heartbeat.objects.update(beat_at=timezone.now() - timedelta(minutes=4))
-    assert "The worker's last sign of life is 240 s old" in refute("schedule")
+    assert "The worker's last sign of life is missing or too old" in refute("schedule")
 
 
 def test_a_schedule_that_stands_still_is_found(worker: None) -> None:
@@ -222,8 +223,13 @@ def test_the_rules_that_must_be_there_are_named(calendar_live: Connection) -> No
 
 
 def test_a_rule_that_is_gone_is_found(calendar_live: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(alerts._rules, alert_rules.TOKEN_EXPIRING)
+    monkeypatch.delitem(rules._rules, alert_rules.TOKEN_EXPIRING)
     assert refute("watched") == "No rule opens alerts of these kinds: token_expiring."
+
+
+def test_a_rule_that_is_switched_off_is_found(calendar_live: Connection) -> None:
+    AlertRule.objects.filter(kind="calls_refused").update(is_enabled=False)
+    assert refute("watched") == "No rule opens alerts of these kinds: calls_refused."
 
 
 def test_a_connection_without_a_rate_is_found(calendar_live: Connection, monkeypatch: pytest.MonkeyPatch) -> None:

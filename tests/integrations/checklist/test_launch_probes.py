@@ -11,9 +11,11 @@ from rest_framework.authtoken.models import Token
 
 from integrations import demo
 from integrations.connections import add_connection
-from integrations.models import Connection, WebhookSecret
+from integrations.models import Connection, RetentionTime, WebhookSecret
 from integrations.operations.checklist import Standing, get_item, look, sign
 from integrations.privacy.keys import generate_key, parse_keys
+from integrations.privacy.residency import set_rules
+from integrations.retention import running
 from integrations.roles import VIEWER
 from tests.integrations.checklist.support import prove, refute
 
@@ -116,7 +118,19 @@ def test_a_signature_for_the_regions_is_void_once_data_go_to_another_account(
     assert stands("region_policy") == Standing.VOID
 
 
-def test_retention_is_signed(admin_user: User) -> None:
-    assert stands("retention") == Standing.UNCHECKED
+def test_a_policy_that_cannot_work_fails(calendar_live: Connection) -> None:
+    set_rules({("eu", "us"): False})
+    assert "1 connections have no region" in refute("region_policy")
+    Connection.objects.update(region="eu")
+    assert "Every connection has a region" in prove("region_policy")
+
+
+def test_retention_is_proved_by_a_purge_and_signed(admin_user: User) -> None:
+    assert "No purge has run yet" in refute("retention")
+    purge = running.start()
+    while running.take_slice(purge):
+        pass
     sign(get_item("retention"), admin_user, "Payloads go after 90 days.")
     assert stands("retention") == Standing.PASSED
+    RetentionTime.objects.update_or_create(name="payloads", defaults={"days": 30})
+    assert stands("retention") == Standing.VOID

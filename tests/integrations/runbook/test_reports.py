@@ -92,10 +92,12 @@ def test_access_is_counted_by_role_and_names_nobody(admin_user: User, calendar_l
 
 def test_the_accounts_that_data_go_to_are_listed(calendar_live: Connection) -> None:
     add_connection(slug="hubspot", provider="hubspot", base_url="https://eu.example.com")
-    [listed] = rows("residency")
-    assert [row[:4] for row in listed] == [
-        ["calendar-live", "calendar.live", "https://api.calendar.live", "FR"],
-        ["hubspot", "HubSpot", "https://eu.example.com", "-"],
+    Connection.objects.filter(slug="hubspot").update(region="eu")
+    policy, listed = rows("residency")
+    assert policy == []
+    assert [row[:5] for row in listed] == [
+        ["calendar-live", "calendar.live", "https://api.calendar.live", "open to all", "FR"],
+        ["hubspot", "HubSpot", "https://eu.example.com", "eu", "-"],
     ]
 
 
