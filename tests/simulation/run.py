@@ -25,7 +25,7 @@ from tests.simulation.storms import KILLS, Editors, calm, count_stale, kill, tur
 from tests.simulation.trying import insist, make_try, post_booking
 
 AT_ONCE = 64
-QUIET_S, LOOK_S = 1800, 2.0
+QUIET_S, LOOK_S = 3600, 2.0
 TRIES_PER_KILL, FEWEST_KILLS = 500, 2
 # Of those that were answered, so many are asked for again under their key.
 REPEATED = 200
