@@ -10,7 +10,7 @@ OIDC := tests/oauth
 NPM := $(shell command -v npm)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test two-way test-fast test-contracts lint format types layers migrations deploy-check node-packages bench-intake bench-sync bench-dedupe bench-find-duplicates bench-reconcile simulate lock clean
+.PHONY: help install run test two-way test-fast test-contracts lint format types layers migrations deploy-check node-packages bench-intake bench-sync bench-dedupe bench-find-duplicates bench-reconcile bench-admin simulate lock clean
 
 help:  ## Show the targets.
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "%-21s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ bench-find-duplicates: $(VENV)/dev.stamp  ## Measure find_duplicates over 1,000,
 
 bench-reconcile: $(VENV)/dev.stamp  ## Measure the reconciliation of 100,000 events with 100,000 records.
 	$(PY) -m tests.benchmarks.reconcile
+
+bench-admin: $(VENV)/dev.stamp  ## Measure every page of the admin over 1,000,000 deliveries, 3,000,000 effects, 200,000 contacts.
+	$(PY) -m tests.benchmarks.admin
 
 simulate: $(VENV)/dev.stamp  ## Book at 20 calendars 10,000 times, 64 at once, while processes die and webhooks get lost.
 	SIMULATE_TRIES=$${SIMULATE_TRIES:-10000} $(PY) -m pytest -q -s tests/simulation
