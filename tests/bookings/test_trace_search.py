@@ -30,6 +30,7 @@ from tests.integrations.admin.support import get_page, make_effect, page_address
 SEARCH = "/admin/bookings/meeting/trace/"
 ZOE = {"email": "zoe.okafor@example.com", "phone": "06 12 34 56 78", "full_name": "Zoë Okafor"}
 VIEW = "bookings.view_meeting"
+NOBODYS = "01a222c9-f1c5-7317-9019-f76e38e15c84"
 
 
 @pytest.fixture
@@ -145,7 +146,7 @@ def test_an_effect_is_found_by_id_key_and_external_id(meeting: Meeting, hubspot:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "  ", "\0", "nobody", "nobody@example.com", "+4917612345678", str(uuid7()), "%", "a:b"]
+    "text", ["", "  ", "\0", "nobody", "nobody@example.com", "+4917612345678", NOBODYS, "%", "a:b"]
 )
 def test_what_is_not_here_is_not_found(text: str, meeting: Meeting) -> None:
     assert find(text) == []
@@ -285,7 +286,7 @@ def test_a_row_without_meetings_says_so(hubspot: Connection, admin_client: Clien
     assert "It has to do with no meeting that is known here." in get_page(admin_client, traces_of(effect))
 
 
-@pytest.mark.parametrize("path", ["of/effect/nothing/", "of/meeting/1/", f"of/contact/{uuid7()}/", "of/user/1/"])
+@pytest.mark.parametrize("path", ["of/effect/nothing/", "of/meeting/1/", f"of/contact/{NOBODYS}/", "of/user/1/"])
 def test_traces_of_nothing_are_not_there(path: str, admin_client: Client, db: None) -> None:
     assert admin_client.get(f"{SEARCH}{path}").status_code == 404
 
@@ -316,7 +317,7 @@ def test_who_may_see_no_meetings_is_led_to_no_trace(meeting: Meeting) -> None:
     assert page.context["actions_detail"] == []
 
 
-@pytest.mark.parametrize("text", ["ev_1", ZOE["email"], str(uuid7())])
+@pytest.mark.parametrize("text", ["ev_1", ZOE["email"], NOBODYS])
 def test_a_search_needs_few_queries(text: str, meeting: Meeting, django_assert_max_num_queries: Any) -> None:
     with django_assert_max_num_queries(22):
         find(text)

@@ -31,7 +31,7 @@ from tests.leaks import find_in, reading_log
 
 pytestmark = pytest.mark.django_db
 
-ID, OTHER_ID = str(uuid4()), uuid4().hex
+ID, OTHER_ID = "01a222c9-f1c5-4317-9019-f76e38e15c84", "c76f926ff3874d7ab62524cc58362a50"
 PERSONAL = ("zoe.okafor@example.com", "Okafor", "33612345678", "+33 6 12 34 56 78", "06 12 34 56 78")
 
 
