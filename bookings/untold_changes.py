@@ -80,7 +80,7 @@ def fetch(
         records = mappings.get_crm(connection).fetch_meetings(account, ids, fields=fields)
     except PermanentError as error:
         logger.warning(
-            "records not read before they are written", extra={"connection": connection.slug, "error": str(error)}
+            "records not read before they are written", extra={"connection": connection.slug, "cause": error.cause}
         )
         return {}
     return {record.external_id: record for record in records if record}

@@ -37,12 +37,15 @@ def take_up(task: Mapping[str, Any], **_: object) -> None:
 
 
 @receiver(post_execute_in_worker, dispatch_uid="note_job")
-def note_end(func: Callable[..., object] | None, task: Mapping[str, Any], **_: object) -> None:
+def note_end(func: Callable[..., object] | None, task: dict[str, Any], **_: object) -> None:
+    """Before django-q2 stores it: of a failure that gets the type and the frames too, and not its message."""
     is_done, job = task["success"], name_job(func)
     JOBS.labels(task=job, outcome="done" if is_done else "failed").inc()
     JOB_SECONDS.labels(task=job).observe(time.monotonic() - _began.get())
     if not is_done:
-        logger.error("job failed", extra={"job": job, "failure": describe_failure(str(task["result"]))})
+        failure = describe_failure(str(task["result"]))
+        task["result"] = "\n".join([failure["type"], *failure["frames"]])
+        logger.error("job failed", extra={"job": job, "failure": failure})
 
 
 def name_job(func: Callable[..., object] | None) -> str:

@@ -13,7 +13,7 @@ from integrations.correlation import current_ids
 ALLOWED_EXTRAS = (
     "delivery_id", "effect_id", "kind", "connection", "provider", "event_type", "status", "cause", "attempt",
     "attempts", "count", "duration_ms", "retry_in_s", "method", "status_code", "path", "user_id", "command",
-    "fingerprint", "exception", "job", "run", "request_id", "meeting_id",
+    "fingerprint", "exception", "job", "run", "request_id", "meeting_id", "item",
 )  # fmt: skip
 ENCODER = json.JSONEncoder(default=str)
 # What stands behind an address's question mark is what somebody was looking for.

@@ -22,7 +22,7 @@ from integrations.correlation import carrying
 from integrations.job_runs import describe_failure
 from integrations.jobs import process_delivery
 from integrations.privacy.logs import ALLOWED_EXTRAS, ResultFilter
-from tests.leaks import reading_log
+from tests.leaks import find_in, reading_log
 
 ID = str(uuid4())
 RESULT = """Zoë Okafor <zoe@example.com> : Traceback (most recent call last):
@@ -43,15 +43,24 @@ def _own_context() -> Iterator[None]:
         yield
 
 
-def run_job(*, success: bool, result: Any = None) -> None:
+def run_job(*, success: bool, result: Any = None) -> dict[str, Any]:
+    """The task as django-q2 stores it."""
     task = {"success": success, "result": result, "correlation_id": ID}
     pre_execute.send(sender="django_q", func=process_delivery, task=task)
     post_execute_in_worker.send(sender="django_q", func=process_delivery, task=task)
+    return task
 
 
 def count_jobs(outcome: str) -> float:
     labels = {"task": "integrations.jobs.process_delivery", "outcome": outcome}
     return REGISTRY.get_sample_value("keepsync_jobs_total", labels) or 0
+
+
+@pytest.mark.usefixtures("_own_context")
+def test_what_is_stored_of_a_failed_job_is_its_type_and_place() -> None:
+    stored = run_job(success=False, result=RESULT)["result"]
+    assert stored.startswith("integrations.exceptions.BrokenError\n/srv/keepsync/integrations/jobs.py:40")
+    assert not find_in(stored.encode(), ["Zoë", "zoe@example.com"])
 
 
 @pytest.mark.usefixtures("_own_context")
