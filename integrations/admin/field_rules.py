@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
+from django.db.models import prefetch_related_objects
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html_join
@@ -93,6 +94,8 @@ def show_rules(request: HttpRequest, pair: Pair) -> Panel:
 def list_rules(pair: Pair, *, request: HttpRequest | None = None) -> Panel:
     """Each field with its fields at the CRM and its rule, also of a pair that is not stored yet."""
     mapped = read_mapped(pair)
+    if pair.pk:
+        prefetch_related_objects([pair], "field_rules")
     own = {(row.record, row.field): row for row in pair.field_rules.all()} if pair.pk else {}
     rows = [
         [

@@ -124,6 +124,13 @@ def test_the_list_needs_as_many_queries_for_twenty_rules_as_for_two(
         get_page(admin_client, RULES)
 
 
+def test_a_pairs_page_asks_for_its_rules_once(
+    pair: Pair, admin_client: Client, django_assert_max_num_queries: Any
+) -> None:
+    with django_assert_max_num_queries(12):
+        get_page(admin_client, f"/admin/integrations/pair/{pair.pk}/change/")
+
+
 # --- Writes -----------------------------------------------------------------------------------------------------------
 
 
