@@ -70,7 +70,7 @@ $(OIDC)/node_modules/stamp: $(OIDC)/package-lock.json
 	cd $(OIDC) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
-node-packages: $(if $(NPM),$(OIDC)/node_modules/stamp)  ## The tests' authorisation server (needs Node.js 20).
+node-packages: $(if $(NPM),$(OIDC)/node_modules/stamp)  ## The tests' authorisation server and axe-core (needs Node.js 20).
 
 bench-intake: $(VENV)/dev.stamp  ## Measure the webhook's intake against a bare WSGI function.
 	$(PY) -m tests.benchmarks.intake
