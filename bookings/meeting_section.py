@@ -1,10 +1,10 @@
 """What bookings hold about a person: meetings attended, answers, invitations, payments."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from bookings import erasure, personal_data
 from bookings.flows import checkout, lead_capture, letters
@@ -12,7 +12,7 @@ from bookings.models import Attendance, Conflict, Invitation, Meeting, MeetingLi
 from bookings.traces import Traces, find_deliveries, find_traces
 from contacts.contact_section import read_texts
 from contacts.dossiers import Deliveries, Dossier, Elsewhere, Section, add_section
-from contacts.histories import count_history
+from contacts.histories import find_history
 from contacts.marks import Marks
 
 # What tells others of the person: the rest of a meeting's effects is the meeting's own.
@@ -63,14 +63,19 @@ class Meetings(Section):
     def count(self, dossier: Dossier) -> Mapping[str, int]:
         traces = open_traces(dossier)
         return {
-            "attendances": Attendance.objects.filter(pk__in=traces.attendances).count(),
             "meetings of this person alone": len(traces.alone),
             "meetings with others": len(traces.meetings - traces.alone),
             "invitations": len(traces.invitations),
-            "conflicts": Conflict.objects.filter(erasure.find_disputes(traces.meetings, dossier.family)).count(),
-            "history rows": count_history(Attendance, traces.attendances)
-            + count_history(Invitation, traces.invitations),
         }
+
+    def find_rows(self, dossier: Dossier) -> Iterable[tuple[str, QuerySet[Any]]]:
+        traces = open_traces(dossier)
+        return [
+            ("attendances", Attendance.objects.filter(pk__in=traces.attendances)),
+            ("conflicts", Conflict.objects.filter(erasure.find_disputes(traces.meetings, dossier.family))),
+            ("history rows", find_history(Attendance, traces.attendances)),
+            ("history rows", find_history(Invitation, traces.invitations)),
+        ]
 
     def erase(self, dossier: Dossier) -> None:
         erasure.forget(open_traces(dossier), dossier.marks, dossier.family)
@@ -81,6 +86,8 @@ class Meetings(Section):
 
 def list_registrants(traces: Traces) -> list[Elsewhere]:
     """Who the person is in Zoom's meetings for several."""
+    if not traces.invitations:
+        return []
     registered = Invitation.objects.filter(pk__in=traces.invitations).exclude(registrant_id="").order_by("pk")
     there = MeetingLink.objects.filter(connection__provider="zoom", meeting__in=traces.meetings)
     slugs = dict(there.values_list("external_id", "connection__slug"))

@@ -29,9 +29,9 @@ class Traces:
 
 def find_traces(family: Family) -> Traces:
     attendances = frozenset(list_held_ids(Attendance, family))
-    attended = history_of(Attendance).filter(id__in=attendances).values_list("meeting_id", "attendee_id")
-    current = Attendance.objects.filter(contact__in=family).values_list("meeting_id", "attendee_id")
-    places = {*attended, *current}
+    attended = history_of(Attendance).filter(id__in=attendances).order_by().values_list("meeting_id", "attendee_id")
+    current = Attendance.objects.filter(contact__in=family).order_by().values_list("meeting_id", "attendee_id")
+    places = set(attended.union(current).order_by())
     meetings = frozenset(meeting_id for meeting_id, _ in places)
     first, shared = find_others(meetings, family)
     return Traces(
@@ -71,7 +71,7 @@ def find_payments(meetings: Collection[UUID]) -> Q:
 
 def find_deliveries(traces: Traces) -> Deliveries:
     """What made a meeting of this person alone did bring the person; in the others' payloads one has to look."""
-    led = list_deliveries(Attendance, traces.attendances) | list_deliveries(Invitation, traces.invitations)
+    led = list_deliveries((Attendance, traces.attendances), (Invitation, traces.invitations))
     return Deliveries(
         sure=Q(pk__in=led) | find_told_of(traces.alone), related=find_told_of(traces.meetings - traces.alone)
     )
@@ -82,7 +82,7 @@ def find_told_of(meetings: Collection[UUID]) -> Q:
     if not meetings:
         return NOTHING
     payments = Payment.objects.filter(find_payments(meetings))
-    changed = list_deliveries(Meeting, meetings) | list_deliveries(Payment, payments.values("pk"))
+    changed = list_deliveries((Meeting, meetings), (Payment, payments.values("pk")))
     return join_told(changed, name_subjects(meetings), name_payments(payments))
 
 

@@ -297,6 +297,7 @@ UNFOLD = {
     "SITE_SYMBOL": "sync",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lazy(static, str)("keepsync/icon.svg")}],
     "STYLES": [lazy(static, str)("keepsync/pages.css")],
+    "SCRIPTS": [lazy(static, str)("keepsync/keyboard.js")],
     "ACCOUNT": {"navigation": [{"title": "Your account", "link": reverse_lazy("account")}]},
     "SHOW_VIEW_ON_SITE": False,
     "LOGIN": {"form": "integrations.sign_in_form.SignInForm"},

@@ -16,8 +16,8 @@ from contacts.detection.clusters import regroup
 from contacts.detection.locks import lock_pairs
 from contacts.dossiers import Deliveries, Dossier, Elsewhere, Family, Section, add_section
 from contacts.histories import (
-    count_history,
     delete_history,
+    find_history,
     history_of,
     list_deliveries,
     list_held_ids,
@@ -109,9 +109,7 @@ class Contacts(Section):
 
     def find_deliveries(self, dossier: Dossier) -> Deliveries:
         """What CRMs tell comes with other records, and is not kept by subject: all that those with a record sent."""
-        led = list_deliveries(Contact, dossier.family)
-        for model in HELD:
-            led |= list_deliveries(model, list_held(dossier, model))
+        led = list_deliveries((Contact, dossier.family), *((model, list_held(dossier, model)) for model in HELD))
         crms = Connection.objects.filter(pk__in=find_links(dossier.family).values("connection"))
         return Deliveries(sure=Q(pk__in=led), any_other=UNNAMED | Q(connection__in=list(crms)))
 
@@ -124,21 +122,25 @@ class Contacts(Section):
         return [Elsewhere(slug, "contact", external_id) for slug, external_id in found]
 
     def count(self, dossier: Dossier) -> Mapping[str, int]:
-        family = dossier.family
-        contacts = list(Contact.objects.filter(pk__in=family))
+        contacts = list(Contact.objects.filter(pk__in=dossier.family))
         return {
             "contacts": len(contacts),
             "fields": sum(len(read_texts(contacts, field)) for field in TEXTS),
-            "identifiers": Identifier.objects.filter(contact__in=family).count(),
-            "consents": Consent.objects.filter(contact__in=family).count(),
-            "links": find_links(family).count(),
-            "candidate pairs": find_pairs(family).count(),
-            "merges": find_merges(family).count(),
-            "blocking keys": BlockingKeys.objects.filter(contact__in=family).count(),
             "import rows": len(list_import_rows(dossier)),
-            "history rows": count_history(Contact, family)
-            + sum(count_history(model, list_held(dossier, model)) for model in HELD),
         }
+
+    def find_rows(self, dossier: Dossier) -> Iterable[tuple[str, QuerySet[Any]]]:
+        family = dossier.family
+        return [
+            ("identifiers", Identifier.objects.filter(contact__in=family)),
+            ("consents", Consent.objects.filter(contact__in=family)),
+            ("links", find_links(family)),
+            ("candidate pairs", find_pairs(family)),
+            ("merges", find_merges(family)),
+            ("blocking keys", BlockingKeys.objects.filter(contact__in=family)),
+            ("history rows", find_history(Contact, family)),
+            *(("history rows", find_history(model, list_held(dossier, model))) for model in HELD),
+        ]
 
     def erase(self, dossier: Dossier) -> None:
         """The identifiers' blind indexes stay, and the links: by them an older state that comes again is known."""

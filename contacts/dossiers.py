@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from contacts.aliases import find_living, list_family
 from contacts.marks import Marks
@@ -83,8 +83,12 @@ class Section:
         return []
 
     def count(self, dossier: Dossier) -> Mapping[str, int]:
-        """Kind of row → how many hold something of the person."""
+        """Kind of row → how many hold something of the person, of those that are read for it."""
         return {}
+
+    def find_rows(self, dossier: Dossier) -> Iterable[tuple[str, QuerySet[Any]]]:
+        """Kind of row → rows that hold something of the person, of those that only have to be counted."""
+        return ()
 
     def erase(self, dossier: Dossier) -> None:
         """Forget what the person is recognised by, what they said, and what was made of it."""
@@ -130,14 +134,19 @@ def join_marks(found: Iterable[Marks]) -> Marks:
 # --- Deliveries and effects -------------------------------------------------------------------------------------------
 
 
+def find_deliveries(dossier: Dossier) -> list[Deliveries]:
+    """What each section knows of."""
+    return dossier.note("deliveries", lambda: [section.find_deliveries(dossier) for section in _sections])
+
+
 def find_sure_deliveries(dossier: Dossier) -> set[UUID]:
-    found = Delivery.objects.filter(join_conditions(section.find_deliveries(dossier).sure for section in _sections))
+    found = Delivery.objects.filter(join_conditions(each.sure for each in find_deliveries(dossier)))
     return set(found.order_by().values_list("pk", flat=True))
 
 
 def find_told_deliveries(dossier: Dossier) -> set[UUID]:
     """Those whose payload names the person: it has to be read. A name counts only in what is related to them."""
-    every = [section.find_deliveries(dossier) for section in _sections]
+    every = find_deliveries(dossier)
     related = Delivery.objects.filter(join_conditions(each.related for each in every))
     others = Delivery.objects.filter(join_conditions(each.any_other for each in every))
     return find_telling(related, tells_of(dossier.marks)) | find_telling(others, tells_of(dossier.marks.identifying))

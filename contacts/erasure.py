@@ -11,12 +11,13 @@ What others hold stays there: the receipt lists it.
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db.models import Q
+from django.db.models import Count, Q, QuerySet, Value
 
 from contacts import contact_section  # noqa: F401  (it registers itself)
 from contacts.aliases import lock_contacts, lock_forest
@@ -60,10 +61,12 @@ def preview_erasure(contact: Contact) -> ErasurePreview:
     payloads = find_told_deliveries(dossier) | find_sure_deliveries(dossier)
     found = Delivery.objects.filter(pk__in=payloads, erased_at=None)
     waits = payload_erasure.TO_BE_WORKED_ON
+    stuck = found.exclude(waits).filter(status__in=payload_erasure.UNSETTLED)
+    unsettled = count_together([("waiting", found.filter(waits)), ("stuck", stuck)])
     return ErasurePreview(
         counts=count_all(dossier, payloads),
-        waiting=found.filter(waits).count(),
-        stuck=found.exclude(waits).filter(status__in=payload_erasure.UNSETTLED).count(),
+        waiting=unsettled["waiting"],
+        stuck=unsettled["stuck"],
         elsewhere=list_elsewhere(dossier),
         contacts=len(dossier.family),
     )
@@ -102,13 +105,29 @@ def lock_dossier(contact: Contact) -> Dossier:
 
 
 def count_all(dossier: Dossier, payloads: set[UUID]) -> dict[str, int]:
+    sections = list_sections()
     counts: Counter[str] = Counter()
-    for section in list_sections():
+    for section in sections:
         counts.update(section.count(dossier))
     open_effects = Q(status__in=(*effects.SUPPRESSIBLE, *effects.DISCARDABLE))
-    counts["effects that have not happened yet"] = find_effects(dossier).filter(open_effects).count()
-    counts["payloads"] = Delivery.objects.filter(pk__in=payloads, erased_at=None).count()
+    rows = [
+        *(each for section in sections for each in section.find_rows(dossier)),
+        ("effects that have not happened yet", find_effects(dossier).filter(open_effects)),
+        ("payloads", Delivery.objects.filter(pk__in=payloads, erased_at=None)),
+    ]
+    counts.update(count_together(rows))
     return dict(counts)
+
+
+def count_together(rows: Iterable[tuple[str, QuerySet[Any]]]) -> Counter[str]:
+    """How many there are of each kind, in one query."""
+    first, *others = [
+        found.order_by().values(section=Value(kind)).annotate(total=Count("pk")) for kind, found in rows
+    ]
+    counts: Counter[str] = Counter()
+    for row in first.union(*others, all=True).order_by():
+        counts[row["section"]] += row["total"]
+    return counts
 
 
 def list_elsewhere(dossier: Dossier) -> list[Elsewhere]:

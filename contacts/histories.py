@@ -31,18 +31,19 @@ def list_held_ids(model: type[Model], family: Collection[UUID]) -> set[Any]:
     return {row_id for row_id, holder in latest.values_list("id", "contact_id") if holder in family}
 
 
-def list_deliveries(model: type[Model], ids: Collection[Any]) -> set[UUID]:
-    """Those that led to a change of these rows."""
-    rows = history_of(model).filter(id__in=ids, delivery_id__isnull=False)
-    return set(rows.order_by().values_list("delivery_id", flat=True))
+def list_deliveries(*changed: tuple[type[Model], Collection[Any]]) -> set[UUID]:
+    """Those that led to a change of these rows: models with the ids of theirs."""
+    found = [find_history(*rows).filter(delivery_id__isnull=False).order_by() for rows in changed]
+    first, *others = [rows.values_list("delivery_id", flat=True) for rows in found]
+    return set(first.union(*others).order_by())
 
 
-def count_history(model: type[Model], ids: Collection[Any]) -> int:
-    return history_of(model).filter(id__in=ids).count()
+def find_history(model: type[Model], ids: Collection[Any]) -> QuerySet[Any]:
+    return history_of(model).filter(id__in=ids)
 
 
 def delete_history(model: type[Model], ids: Collection[Any]) -> None:
-    history_of(model).filter(id__in=ids).delete()
+    find_history(model, ids).delete()
 
 
 # --- Telling ----------------------------------------------------------------------------------------------------------

@@ -5,7 +5,8 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
 from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
+from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from rest_framework.authtoken.admin import TokenAdmin as BaseTokenAdmin
@@ -66,7 +67,8 @@ class UserAdmin(BaseUserAdmin, DetailAdmin):
     buttons = (RESET,)
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).select_related("second_factor").defer("second_factor__key")
+        rows = super().get_queryset(request).select_related("second_factor").defer("second_factor__key")
+        return rows.prefetch_related(with_kinds("user_permissions"))
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """That of both bases, whose signatures differ."""
@@ -89,11 +91,19 @@ class UserAdmin(BaseUserAdmin, DetailAdmin):
 class GroupAdmin(BaseGroupAdmin, Admin):
     """The roles stay as config/roles.py has them: who wants something else makes a group beside them."""
 
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).prefetch_related(with_kinds("permissions"))
+
     def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
         return not is_role(obj) and super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
         return not is_role(obj) and super().has_delete_permission(request, obj)
+
+
+def with_kinds(field: str) -> Prefetch:
+    """Permissions with their content types, by which they are named where they can only be read."""
+    return Prefetch(field, Permission.objects.select_related("content_type"))
 
 
 def is_role(group: Group | None) -> bool:

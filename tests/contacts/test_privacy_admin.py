@@ -116,7 +116,7 @@ def test_the_confirmation_needs_as_many_queries_for_eight_meetings_as_for_one(
 ) -> None:
     for number in range(count):
         receive(make_payload(f"dlv_{number}", id=f"ev_{number}", uid=f"uid_{number}"))
-    with django_assert_max_num_queries(75):
+    with django_assert_max_num_queries(38):
         get_page(admin_client, page_address(Contact.objects.get(), "erase"))
 
 

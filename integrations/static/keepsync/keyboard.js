@@ -1,0 +1,56 @@
+// What unfold opens and closes by elements that only a mouse reaches becomes a button for the keyboard and for screen
+// readers. Icons are letters of a font: they are not read out.
+
+const REACHED = "a[href], button, input, select, textarea, summary";
+const ICON = ".material-symbols-outlined";
+// What a button that is only an icon does, by what it calls.
+const NAMES = {
+  sidebarToggle: "Open or close the menu",
+  openUserLinks: "Your account, the theme, and logging out",
+  filterOpen: "Close the filters",
+  filterModalOpen: "Close the filters",
+  actionDropdownOpen: "More actions",
+  openRelatedWidgetWrapper: "More about the chosen one",
+};
+
+function makeButton(element) {
+  if (element.matches(REACHED)) return;
+  element.tabIndex = 0;
+  element.setAttribute("role", "button");
+  element.addEventListener("keydown", (event) => {
+    if (event.target !== element || !["Enter", " "].includes(event.key)) return;
+    event.preventDefault();
+    element.click();
+  });
+}
+
+function readText(element) {
+  const copy = element.cloneNode(true);
+  copy.querySelectorAll(ICON).forEach((icon) => icon.remove());
+  return element.matches(ICON) ? "" : copy.textContent.trim();
+}
+
+function nameButton(element) {
+  if (element.ariaLabel || element.title || readText(element)) return;
+  const call = Object.keys(NAMES).find((name) => element.getAttribute("x-on:click")?.includes(name));
+  if (call) element.ariaLabel = NAMES[call];
+}
+
+function hideIcon(icon) {
+  const owner = icon.closest("a, button, [role=button]");
+  const isName = owner && !owner.ariaLabel && !readText(owner);
+  if (icon !== owner && !isName) icon.ariaHidden = "true";
+}
+
+document.addEventListener("DOMContentLoaded", () => {
+  const pressed = document.querySelectorAll("[x-on\\:click]");
+  pressed.forEach(makeButton);
+  pressed.forEach(nameButton);
+  document.querySelectorAll(ICON).forEach(hideIcon);
+  document.getElementById("content")?.setAttribute("role", "main");
+});
+
+// Menus close by a click beside them.
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") document.body.click();
+});
