@@ -72,6 +72,7 @@ def find_next(meeting: Meeting) -> list[MeetingOccurrence]:
 
 @admin.register(Meeting)
 class MeetingAdmin(ReadOnlyMixin, LongListMixin, HistoryAdmin, DetailAdmin):
+    when_empty = "Bookings come by webhooks from the calendar. Go through First steps to connect one."
     list_display = ("title_shown", "starts", "calendar", "state", "attendees", "version")
     list_filter = (
         ("status", ChoicesDropdownFilter),
@@ -311,6 +312,7 @@ def show_meetings_of_contact(request: HttpRequest, contact: Contact) -> Panel:
 class CalendarAdmin(Admin):
     """calendar.live says what a calendar is; the buffers are ours."""
 
+    when_empty = "Calendars come with their first booking. Go through First steps to connect one."
     list_display = ("name", "connection", "external_id", "timezone", "meetings")
     list_select_related = ("connection",)
     list_filter = ("connection",)

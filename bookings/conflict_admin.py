@@ -157,6 +157,7 @@ BUTTONS = [
 @admin.register(Conflict)
 class ConflictAdmin(ReadOnlyMixin, LongListMixin, DetailAdmin):
     buttons = (*BUTTONS, *FIELD_BUTTONS)
+    when_empty = "Double bookings, and fields changed on both sides, come here. There is nothing to decide."
     list_display = ("what", "calendar", "at", "concerned", "state", "opened")
     list_filter = (("status", ChoicesDropdownFilter), ("kind", ChoicesDropdownFilter))
     ordering = ("-id",)

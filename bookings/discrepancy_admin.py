@@ -118,6 +118,7 @@ BUTTONS = [
 
 @admin.register(Discrepancy)
 class DiscrepancyAdmin(ReadOnlyMixin, LongListMixin, DetailAdmin):
+    when_empty = "All sides say the same. Reconcile a connection to compare them now."
     list_display = ("kind_shown", "state", "connection", "meeting_shown", "fields_shown", "text", "found")
     list_filter = (
         ("status", ChoicesDropdownFilter),

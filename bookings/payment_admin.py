@@ -52,6 +52,7 @@ def show_payments(request: HttpRequest, meeting: Meeting) -> Panel | None:
 
 @admin.register(Payment)
 class PaymentAdmin(ReadOnlyMixin, LongListMixin, HistoryAdmin, DetailAdmin):
+    when_empty = "A booking of something that has a price makes a payment. Prices are set under Rules."
     list_display = ("created", "meeting", "state", "amount_shown", "connection", "paid")
     list_filter = (("status", ChoicesDropdownFilter), ("connection", RelatedDropdownFilter))
     ordering = ("-id",)
@@ -143,6 +144,7 @@ class PriceForm(forms.ModelForm):
 @admin.register(Price)
 class PriceAdmin(HistoryAdmin, Admin):
     form = PriceForm
+    when_empty = "Add a price for an event type that calendar.live itself takes no payment for."
     list_display = ("event_type", "amount_shown", "is_refunded")
     search_fields = ("event_type",)
     fields = ("event_type", "amount", "currency", "is_refunded")

@@ -108,6 +108,7 @@ MEETING_BUTTON = Button(
 
 @admin.register(ReconciliationRun)
 class ReconciliationRunAdmin(ReadOnlyMixin, LongListMixin, ProgressAdmin):
+    when_empty = "Reconciliation runs by itself. Start one with the button above to compare all sides now."
     list_display = ("started", "connection", "confined", "state", "checked", "repaired", "escalated", "kinds", "lasted")
     list_filter = (("status", ChoicesDropdownFilter), ("connection", RelatedDropdownFilter))
     list_select_related = ("connection", "meeting")

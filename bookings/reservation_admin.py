@@ -15,6 +15,7 @@ from integrations.admin.formats import NOTHING, format_utc, link_to, show_label
 class ReservationAdmin(ReadOnlyMixin, LongListMixin, Admin):
     """What is taken; a hold shows how long it still lasts."""
 
+    when_empty = "Each booking and each hold reserves its time. Book at the calendar, and it stands here."
     list_display = ("starts", "ends", "calendar", "taken_by", "what", "left")
     list_filter = (("kind", ChoicesDropdownFilter), ("calendar", RelatedDropdownFilter))
     list_select_related = ("calendar", "meeting")

@@ -104,6 +104,7 @@ BUTTONS = (
 
 @admin.register(TrialBooking)
 class TrialBookingAdmin(ReadOnlyMixin, LongListMixin, ProgressAdmin):
+    when_empty = "Make a test booking to see every stage from the webhook to the CRM."
     list_display = ("asked", "connection", "planned", "cancelled", "user")
     list_select_related = ("connection", "user")
     fields = ("connection", "planned", "event", "user", "asked")

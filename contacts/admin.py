@@ -91,6 +91,7 @@ class LeadSourceFilter(SeenFilter):
 @admin.register(Contact)
 class ContactAdmin(TransferMixin, LongListMixin, HistoryAdmin, DetailAdmin):
     form = ContactForm
+    when_empty = "People come with their bookings. Import those that you have, from a CSV file or a CRM."
     list_display = ("name", "company", "emails", "phones", "lead_state", "lead_source", "updated")
     list_filter = (("lead_status", ChoicesDropdownFilter), LeadSourceFilter, ErasedFilter)
     buttons = (RECORD_CONSENT, SET_REGION, EXPORT, ERASE)

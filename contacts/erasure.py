@@ -121,9 +121,7 @@ def count_all(dossier: Dossier, payloads: set[UUID]) -> dict[str, int]:
 
 def count_together(rows: Iterable[tuple[str, QuerySet[Any]]]) -> Counter[str]:
     """How many there are of each kind, in one query."""
-    first, *others = [
-        found.order_by().values(section=Value(kind)).annotate(total=Count("pk")) for kind, found in rows
-    ]
+    first, *others = [found.order_by().values(section=Value(kind)).annotate(total=Count("pk")) for kind, found in rows]
     counts: Counter[str] = Counter()
     for row in first.union(*others, all=True).order_by():
         counts[row["section"]] += row["total"]

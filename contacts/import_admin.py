@@ -68,6 +68,7 @@ def find_percent(run: ImportRun) -> int | None:
 
 @admin.register(ImportRun)
 class ImportRunAdmin(ReadOnlyMixin, LongListMixin, ProgressAdmin):
+    when_empty = "Import a CSV file from the list of contacts, or a CRM's contacts from its connection's page."
     list_display = ("started", "source_name", "kind", "state", "progress", "outcome", "begun_by")
     list_filter = (("status", ChoicesDropdownFilter), ("source", ChoicesDropdownFilter))
     ordering = ("-id",)

@@ -61,6 +61,7 @@ class ScoreRuleForm(forms.ModelForm):
 @admin.register(ScoreRule)
 class ScoreRuleAdmin(HistoryAdmin, Admin):
     form = ScoreRuleForm
+    when_empty = "Add a rule that gives points for an answer of the booking form."
     list_display = ("rule", "values_shown", "points", "is_active")
     list_filter = ("is_active",)
     show_facets = admin.ShowFacets.NEVER
@@ -99,6 +100,7 @@ class AbsenceInline(TabularInline):
 class PoolMemberAdmin(HistoryAdmin, Admin):
     """Who takes new leads in turn: the one who has waited longest, of those who are here."""
 
+    when_empty = "Add the people who get new contacts in turn."
     list_display = ("member", "state", "last_lead")
     list_select_related = ("user",)
     autocomplete_fields = ("user",)

@@ -120,6 +120,7 @@ class MakerFilter(DropdownFilter):
 
 @admin.register(Merge)
 class MergeAdmin(ReadOnlyMixin, LongListMixin, DetailAdmin):
+    when_empty = "Merge a pair under Pairs to review: it stands here, and can be undone."
     list_display = ("made", "who", "maker", "state")
     list_filter = (UndoneFilter, MakerFilter)
     list_select_related = ("winner", "loser", "user", "told_by")

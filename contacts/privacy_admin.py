@@ -173,6 +173,7 @@ def show_what_stays(request: HttpRequest, erasure: Erasure) -> Panel:
 
 @admin.register(Erasure)
 class ErasureAdmin(ReadOnlyMixin, LongListMixin, DetailAdmin, Admin):
+    when_empty = "Nobody was erased. A contact's page has a button for it; the receipt stands here."
     list_display = ("made", "user", "contact_link", "records_elsewhere")
     list_select_related = ("user", "contact")
     ordering = ("-id",)

@@ -46,6 +46,7 @@ class RegionForm(forms.ModelForm):
 @admin.register(Region)
 class RegionAdmin(HistoryAdmin, Admin):
     form = RegionForm
+    when_empty = "Add the regions in which your people and your systems are."
     list_display = ("code", "name", "listed")
     fields = ("code", "name", "countries")
     show_facets = admin.ShowFacets.NEVER

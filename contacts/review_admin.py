@@ -82,6 +82,7 @@ class PairList(LongList):
 
 @admin.register(CandidatePair)
 class CandidatePairAdmin(ReadOnlyMixin, review_bulk.ReviewActions, LongListMixin, Admin):
+    when_empty = "No two contacts look like the same person. Pairs come here as contacts are compared."
     list_display = ("contacts", "score", "evidence_shown", "why", "group", "who", "state", "found")
     list_filter = (
         StateFilter,

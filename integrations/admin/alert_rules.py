@@ -22,6 +22,7 @@ def describe_limit(limit: Limit) -> str:
 class AlertRuleAdmin(HistoryAdmin, Admin):
     """Every rule has a row from the start. One without a limit opens as soon as it is so."""
 
+    when_empty = "Run manage.py migrate: it makes the rules."
     list_display = ("rule", "state", "limit", "told", "opened", "watches")
     list_per_page = 100
     show_facets = admin.ShowFacets.NEVER

@@ -151,6 +151,7 @@ class StateFilter(DropdownFilter):
 class AlertAdmin(ReadOnlyMixin, LongListMixin, DetailAdmin):
     """Open ones first."""
 
+    when_empty = "Nothing needs anybody. What does is opened here by itself, and closed when it is over."
     list_display = ("title", "level_shown", "state", "connection_link", "rule", "holder", "opened", "closed")
     buttons = BUTTONS
     list_filter = (

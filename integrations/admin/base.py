@@ -147,7 +147,9 @@ class BulkButton:
 
 
 class Admin(ModelAdmin):
-    """unfold's, with the signature that Django 6.1 wants."""
+    """unfold's, with the signature that Django 6.1 wants. `when_empty` says what to do on a list without rows."""
+
+    when_empty = ""
 
     def get_action_choices(
         self, request: HttpRequest, default_choices: Any = None, action_location: Any = ActionLocation.CHANGE_LIST

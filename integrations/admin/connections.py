@@ -45,6 +45,7 @@ NEW = ("provider", "slug", "base_url", "default_region", "region", "webhook_secr
 
 @admin.register(Connection)
 class ConnectionAdmin(HistoryAdmin, DetailAdmin):
+    when_empty = "Add a connection to calendar.live first, and one to a CRM after it."
     list_display = ("slug", "provider_name", "state", "token_state", "base_url", "secrets", "created")
     list_select_related = ("token",)
     list_filter = ("status",)

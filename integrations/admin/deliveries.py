@@ -36,6 +36,7 @@ class EventTypeFilter(SeenFilter):
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyMixin, LongListMixin, ReplayAdmin):
+    when_empty = "Webhooks stand here as soon as they come. Go through First steps to connect a calendar."
     list_display = (
         "received",
         "connection",

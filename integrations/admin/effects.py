@@ -29,6 +29,7 @@ class KindFilter(SeenFilter):
 
 @admin.register(Effect)
 class EffectAdmin(ReadOnlyMixin, LongListMixin, ReplayAdmin):
+    when_empty = "What Keepsync does at CRMs, Zoom, Slack and by e-mail stands here. It begins with a booking."
     list_display = (
         "created",
         "connection",

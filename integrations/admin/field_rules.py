@@ -71,6 +71,7 @@ class FieldRuleAdmin(HistoryAdmin, Admin):
     """What an administrator has decided otherwise than the pattern does. Without a rule the pattern's own holds."""
 
     form = FieldRuleForm
+    when_empty = "The pattern of each pair says who owns which field. Add a rule to change that for one of them."
     list_display = ("rule", "owner", "mode", "policy")
     list_filter = (("pair", RelatedDropdownFilter), ("record", ChoicesDropdownFilter))
     list_select_related = ("pair__calendar", "pair__crm")

@@ -59,6 +59,7 @@ class FieldMappingForm(forms.ModelForm):
 @admin.register(FieldMapping)
 class FieldMappingAdmin(HistoryAdmin, Admin):
     form = FieldMappingForm
+    when_empty = "Connect a CRM: its default mapping is made with it. Or add one."
     list_display = ("theirs", "connection", "record", "ours_shown")
     list_filter = (("connection", RelatedDropdownFilter), ("record", ChoicesDropdownFilter))
     list_select_related = ("connection",)

@@ -43,6 +43,7 @@ CONSEQUENCES = {
 class PairAdmin(HistoryAdmin, DetailAdmin):
     """A pair's two connections stay; how they are joined can be changed. Before that a page says what will happen."""
 
+    when_empty = "Add a pair of a calendar and a CRM: its bookings and contacts then go there."
     list_display = ("pair", "calendar", "crm", "pattern", "created")
     list_filter = (("pattern", ChoicesDropdownFilter),)
     list_select_related = ("calendar", "crm")

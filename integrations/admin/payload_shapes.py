@@ -62,6 +62,7 @@ class ProviderFilter(DropdownFilter):
 class PayloadShapeAdmin(ReadOnlyMixin, LongListMixin, DetailAdmin):
     """Names of fields only: what stands in them is not kept here."""
 
+    when_empty = "The shapes of payloads are learned from the webhooks that come. None has come yet."
     list_display = ("kind", "provider_name", "version", "state", "field_count", "payloads", "seen")
     list_filter = (ProviderFilter,)
     fields = ("provider_name", "event_type", "version", "state", "payloads", "seen", "since")

@@ -19,6 +19,7 @@ for model in (Schedule, Success, Failure, OrmQ):
 class ScheduleAdmin(Admin):
     """Made by migrations. When one runs next can be changed; what runs cannot."""
 
+    when_empty = "Run manage.py migrate: it makes the schedules."
     list_display = ("name", "func", "schedule_type", "minutes", "next_shown")
     fields = ("name", "func", "schedule_type", "minutes", "repeats", "next_run")
     readonly_fields = ("name", "func", "schedule_type", "minutes", "repeats")
@@ -36,6 +37,7 @@ class ScheduleAdmin(Admin):
 
 @admin.register(OrmQ)
 class QueueAdmin(ReadOnlyMixin, LongListMixin, Admin):
+    when_empty = "No job waits: the workers have done them all."
     list_display = ("id", "job", "arguments", "due")
     fields = ("job", "arguments", "due")
     ordering = ("id",)
@@ -58,6 +60,7 @@ class QueueAdmin(ReadOnlyMixin, LongListMixin, Admin):
 class FailureAdmin(ReadOnlyMixin, LongListMixin, Admin):
     """Without the result: its trace may quote values."""
 
+    when_empty = "No job has failed. One that fails is listed here, with what it was to do."
     list_display = ("started_at", "func", "arguments", "attempt_count")
     fields = ("func", "arguments", "attempt_count", "started_at")
     ordering = ("-started",)

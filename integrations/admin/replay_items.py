@@ -63,6 +63,7 @@ def show_why(item: ReplayItem) -> str:
 
 @admin.register(ReplayItem)
 class ReplayItemAdmin(ReadOnlyMixin, LongListMixin, Admin):
+    when_empty = "Make a replay plan from a list of deliveries or effects: what it will replay stands here."
     list_display = ("row", "what", "connection", "outcome", "why", "now")
     list_display_links = None
     list_filter = (("state", ChoicesDropdownFilter), ("reason", ChoicesDropdownFilter))

@@ -78,6 +78,7 @@ def describe_wait(plan: ReplayPlan) -> str:
 
 @admin.register(ReplayPlan)
 class ReplayPlanAdmin(ReadOnlyMixin, LongListMixin, ProgressAdmin):
+    when_empty = "Filter the deliveries or the effects, and press “Plan a replay” there."
     list_display = ("planned", "kind", "chosen", "state", "progress", "outcome", "planned_by", "finished")
     list_filter = (("status", ChoicesDropdownFilter), ("kind", ChoicesDropdownFilter))
     ordering = ("-id",)

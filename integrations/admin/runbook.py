@@ -235,6 +235,7 @@ def show_history(request: HttpRequest, row: RunbookTask) -> Panel:
 class SignOffAdmin(LongListMixin, ReportAdmin):
     """What was signed off, with the report as it was."""
 
+    when_empty = "Sign a task off in the runbook: it stands here."
     list_display = ("task", "due", "who", "signed")
     list_filter = ("task",)
     list_select_related = ("task", "signed_by")

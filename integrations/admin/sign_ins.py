@@ -35,6 +35,7 @@ REOPEN = Button(
 class SignInCountAdmin(ReadOnlyMixin, LongListMixin, DetailAdmin):
     """Wrong passwords of the last day. What was typed as a name is not kept: only whose name it was."""
 
+    when_empty = "Nobody has given a wrong password lately."
     list_display = ("door", "state", "user", "from_address", "tries", "limit", "counted_until")
     list_filter = (("door", ChoicesDropdownFilter),)
     list_select_related = ("user",)

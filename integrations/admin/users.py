@@ -61,6 +61,7 @@ class UserAdmin(BaseUserAdmin, DetailAdmin):
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
+    when_empty = "Add a user, and choose a role for them."
     list_display = ("username", "email", "first_name", "last_name", "is_staff", "second_factor_since")
     list_select_related = ("second_factor",)
     list_filter = (*BaseUserAdmin.list_filter, SecondFactorFilter)
@@ -90,6 +91,8 @@ class UserAdmin(BaseUserAdmin, DetailAdmin):
 @admin.register(Group)
 class GroupAdmin(BaseGroupAdmin, Admin):
     """The roles stay as config/roles.py has them: who wants something else makes a group beside them."""
+
+    when_empty = "Run manage.py migrate: it makes the roles."
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).prefetch_related(with_kinds("permissions"))
@@ -122,6 +125,7 @@ TokenProxy.__str__ = describe_token  # type: ignore[method-assign]
 class TokenAdmin(BaseTokenAdmin, Admin):
     """A token is shown once, when it is made."""
 
+    when_empty = "Add a token for a program that uses the REST API. It is shown once."
     list_display = ("user", "made")
     list_filter = ()
     list_select_related = ("user",)

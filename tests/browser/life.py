@@ -1,4 +1,4 @@
-"""A life for an installation: one row or more of all that its pages can show. Nothing of it asks a worker for anything."""
+"""A life for an installation: one row or more of all that its pages can show, of which no worker does anything."""
 
 from django.contrib.auth.models import User
 from django.utils import timezone

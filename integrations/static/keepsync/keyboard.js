@@ -50,6 +50,15 @@ document.addEventListener("DOMContentLoaded", () => {
   document.getElementById("content")?.setAttribute("role", "main");
 });
 
+// A field whose values are searched for is drawn anew, without the name that its label gives it.
+window.addEventListener("load", () => {
+  document.querySelectorAll("select.select2-hidden-accessible").forEach((field) => {
+    const name = field.labels[0]?.textContent.trim() || field.ariaLabel || field.name;
+    const drawn = field.nextElementSibling?.querySelectorAll("[role=combobox], [role=textbox], [role=searchbox]") ?? [];
+    drawn.forEach((each) => (each.ariaLabel = name));
+  });
+});
+
 // Menus close by a click beside them.
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") document.body.click();
