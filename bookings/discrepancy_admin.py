@@ -118,7 +118,7 @@ BUTTONS = [
 
 @admin.register(Discrepancy)
 class DiscrepancyAdmin(ReadOnlyMixin, LongListMixin, DetailAdmin):
-    when_empty = "All sides say the same. Reconcile a connection to compare them now."
+    when_empty = "All sides say the same. Compare them again with “Reconcile now”, under Reconciliation."
     list_display = ("kind_shown", "state", "connection", "meeting_shown", "fields_shown", "text", "found")
     list_filter = (
         ("status", ChoicesDropdownFilter),

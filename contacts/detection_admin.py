@@ -36,7 +36,7 @@ class DuplicatePolicyAdmin(HistoryAdmin, Admin):
 
 @admin.register(DuplicateRun)
 class DuplicateRunAdmin(ReadOnlyMixin, LongListMixin, Admin):
-    when_empty = "Contacts are compared with each other by a job, each night: its runs stand here."
+    when_empty = "Run manage.py find_duplicates to compare all contacts with each other: its runs stand here."
     list_display = ("started", "state", "contacts", "opened", "reopened", "closed", "finished")
     ordering = ("-id",)
     fields = (

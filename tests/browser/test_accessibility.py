@@ -12,7 +12,7 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 from django.urls import Resolver404, resolve
-from playwright.sync_api import ConsoleMessage, Page
+from playwright.sync_api import ConsoleMessage, Page, ViewportSize, expect
 
 from tests.browser.conftest import Installation
 from tests.browser.test_first_booking import log_in
@@ -21,7 +21,7 @@ from tests.integrations.admin.test_site import LISTS
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 AXE = Path(__file__).parent.parent / "oauth" / "node_modules" / "axe-core" / "axe.min.js"
-WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+WIDE, NARROW = ViewportSize(width=1280, height=800), ViewportSize(width=390, height=844)
 MAKE_LIFE = "from tests.browser.life import make_life; make_life()"
 LEFT_OUT = ("/admin/logout/", "/admin/jsi18n/")
 DOWNLOADS = {
@@ -86,7 +86,7 @@ class Inspector:
 
     def inspect(self, address: str) -> list[str]:
         """Returns the page's links."""
-        self.page.set_viewport_size(WIDE)  # type: ignore[arg-type]
+        self.page.set_viewport_size(WIDE)
         answer = self.page.goto(f"{self.web}{address}")
         assert answer is not None
         if answer.status != 200:
@@ -99,7 +99,7 @@ class Inspector:
         self.run(None, is_whole=is_first)
         self.page.evaluate("document.documentElement.classList.add('dark')")
         self.run(IN_THE_DARK, is_whole=is_first)
-        self.page.set_viewport_size(NARROW)  # type: ignore[arg-type]
+        self.page.set_viewport_size(NARROW)
         self.look_at_width()
         self.run(WHERE_NARROW, is_whole=False)
         links: list[str] = self.page.eval_on_selector_all(
@@ -161,3 +161,82 @@ def test_no_page_has_a_serious_barrier_or_overflows(inspector: Inspector, instal
 
     assert inspector.wrong == []
     assert {find_kind(address) for address in LISTS} <= {find_kind(address) for address in inspector.seen}
+
+
+# --- By keyboard ------------------------------------------------------------------------------------------------------
+
+
+def read_focus(page: Page) -> str:
+    """What has the focus, as a person would call it."""
+    return str(page.evaluate("document.activeElement.ariaLabel || document.activeElement.textContent.trim()"))
+
+
+def has_outline(page: Page) -> bool:
+    return str(page.evaluate("getComputedStyle(document.activeElement).outline")).endswith("solid 2px")
+
+
+@pytest.fixture
+def visitor(page: Page, installation: Installation) -> Page:
+    log_in(page, installation)
+    return page
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_first_stop_leads_past_the_navigation_and_the_focus_is_seen(visitor: Page, theme: str) -> None:
+    visitor.evaluate(f"document.documentElement.classList.toggle('dark', {str(theme == 'dark').lower()})")
+    visitor.keyboard.press("Tab")
+    assert read_focus(visitor) == "Skip to the content"
+    assert has_outline(visitor)
+
+    visitor.keyboard.press("Enter")
+    visitor.keyboard.press("Tab")
+    assert visitor.evaluate("document.activeElement.closest('#content') !== null")
+    assert has_outline(visitor)
+
+
+def test_the_menu_of_the_account_opens_and_closes_by_keyboard(visitor: Page) -> None:
+    menu = visitor.get_by_role("button", name="admin@example.com")
+    menu.focus()
+    visitor.keyboard.press("Enter")
+    expect(visitor.get_by_role("link", name="Your account")).to_be_visible()
+    dark = visitor.get_by_role("button", name="Dark")
+    dark.focus()
+    visitor.keyboard.press(" ")
+    expect(visitor.locator("html.dark")).to_be_attached()
+
+    visitor.keyboard.press("Escape")
+    expect(visitor.get_by_role("link", name="Your account")).to_be_hidden()
+
+
+def test_the_filters_open_and_close_by_keyboard(visitor: Page, installation: Installation) -> None:
+    visitor.goto(f"{installation.web}/admin/integrations/delivery/")
+    visitor.get_by_role("button", name="Filters", exact=True).focus()
+    visitor.keyboard.press("Enter")
+    expect(visitor.get_by_role("button", name="Apply filters")).to_be_visible()
+
+    visitor.keyboard.press("Escape")
+    expect(visitor.get_by_role("button", name="Apply filters")).to_be_hidden()
+
+
+def test_the_navigation_opens_and_closes_by_keyboard_where_it_is_narrow(
+    visitor: Page, installation: Installation
+) -> None:
+    visitor.set_viewport_size(NARROW)
+    visitor.goto(f"{installation.web}/admin/")
+    deliveries = visitor.get_by_role("link", name="Deliveries", exact=True)
+    expect(deliveries).to_be_hidden()
+    visitor.get_by_role("button", name="Open or close the menu").first.focus()
+    visitor.keyboard.press("Enter")
+    expect(deliveries).to_be_visible()
+
+
+def test_a_button_is_taken_back_by_keyboard(visitor: Page, installation: Installation) -> None:
+    """A connection is to be paused: the page says what will happen, and Cancel leads back."""
+    visitor.goto(f"{installation.web}/admin/integrations/connection/")
+    visitor.goto(visitor.locator("#result_list a[href*='/change/']").first.evaluate("link => link.href"))
+    visitor.get_by_role("link", name="Pause").focus()
+    visitor.keyboard.press("Enter")
+    visitor.wait_for_url("**/pause/")
+    visitor.get_by_role("link", name="Cancel").focus()
+    visitor.keyboard.press("Enter")
+    visitor.wait_for_url("**/change/")

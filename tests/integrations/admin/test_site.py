@@ -4,17 +4,20 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.contrib.staticfiles import finders
 from django.test import Client
 from django.utils import timezone
+from django.utils.html import escape
 from django_q.models import OrmQ, Schedule, Task
 from rest_framework.authtoken.models import Token
 
 from config.admin import navigation
 from integrations.queue import enqueue
-from tests.integrations.admin.support import get_page, sign_in
+from integrations.roles import VIEWER
+from tests.integrations.admin.support import get_page, list_address, page_address, sign_in
 
 LISTS = [
     "/admin/integrations/connection/",
@@ -72,6 +75,40 @@ def links(request: Any) -> list[str]:
 @pytest.mark.parametrize("address", ["/admin/", *LISTS])
 def test_every_page_opens_for_an_administrator(address: str, admin_client: Client) -> None:
     assert "Keepsync" in get_page(admin_client, address)
+
+
+def test_a_list_without_rows_says_what_to_do(admin_client: Client) -> None:
+    for model, model_admin in admin.site._registry.items():
+        page = get_page(admin_client, list_address(model))
+        if "Nothing here yet" in page:
+            assert model_admin.when_empty, model
+            assert escape(model_admin.when_empty) in page
+
+
+def test_a_list_without_matches_leads_back_to_all(admin_client: Client) -> None:
+    page = get_page(admin_client, "/admin/integrations/effect/", status__exact="dead")
+    assert "Nothing matches" in page
+    assert "Show all" in page
+
+
+def test_the_permissions_of_groups_and_users_are_read_with_few_queries(
+    admin_client: Client, django_assert_max_num_queries: Any
+) -> None:
+    role, mine = Group.objects.get(name=VIEWER), Group.objects.create(name="Night shift")
+    user = User.objects.create_user("nora", is_staff=True)
+    for holder in (mine.permissions, user.user_permissions):
+        holder.set(role.permissions.all())
+    for row in (role, mine, user):
+        with django_assert_max_num_queries(15):
+            get_page(admin_client, page_address(row))
+
+
+def test_operators_read_a_users_permissions_with_few_queries(db: None, django_assert_max_num_queries: Any) -> None:
+    user = User.objects.create_user("ada")
+    user.user_permissions.set(Group.objects.get(name=VIEWER).permissions.all())
+    client = sign_in("auth.view_user")
+    with django_assert_max_num_queries(15):
+        get_page(client, page_address(user))
 
 
 @pytest.mark.parametrize("address", LISTS)
