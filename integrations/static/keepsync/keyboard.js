@@ -37,8 +37,8 @@ function nameButton(element) {
 }
 
 function hideIcon(icon) {
-  const owner = icon.closest("a, button, [role=button]");
-  const isName = owner && !owner.ariaLabel && !readText(owner);
+  const owner = icon.closest("a, button, [role=button]") ?? icon.parentElement;
+  const isName = !owner.ariaLabel && !owner.title && !readText(owner);
   if (icon !== owner && !isName) icon.ariaHidden = "true";
 }
 
