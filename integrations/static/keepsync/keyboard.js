@@ -51,13 +51,16 @@ document.addEventListener("DOMContentLoaded", () => {
 });
 
 // A field whose values are searched for is drawn anew, without the name that its label gives it.
-window.addEventListener("load", () => {
-  document.querySelectorAll("select.select2-hidden-accessible").forEach((field) => {
-    const name = field.labels[0]?.textContent.trim() || field.ariaLabel || field.name;
-    const drawn = field.nextElementSibling?.querySelectorAll("[role=combobox], [role=textbox], [role=searchbox]") ?? [];
-    drawn.forEach((each) => (each.ariaLabel = name));
-  });
-});
+function nameDrawn(field) {
+  const name = field.labels[0]?.textContent.trim() || field.ariaLabel || field.name;
+  const drawn = field.parentElement.querySelectorAll(".select2-container :is([role=combobox], [role=textbox])");
+  drawn.forEach((each) => (each.ariaLabel = name));
+}
+
+// After all others that wait for the same moment: they draw.
+window.addEventListener("load", () =>
+  setTimeout(() => document.querySelectorAll("select.select2-hidden-accessible").forEach(nameDrawn)),
+);
 
 // Menus close by a click beside them.
 document.addEventListener("keydown", (event) => {
