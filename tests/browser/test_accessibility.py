@@ -218,15 +218,13 @@ def test_the_filters_open_and_close_by_keyboard(visitor: Page, installation: Ins
     expect(visitor.get_by_role("button", name="Apply filters")).to_be_hidden()
 
 
-def test_the_navigation_opens_and_closes_by_keyboard_where_it_is_narrow(
-    visitor: Page, installation: Installation
-) -> None:
-    visitor.set_viewport_size(NARROW)
-    visitor.goto(f"{installation.web}/admin/")
-    deliveries = visitor.get_by_role("link", name="Deliveries", exact=True)
+def test_the_navigation_opens_by_keyboard_where_it_is_narrow(page: Page, installation: Installation) -> None:
+    page.set_viewport_size(NARROW)
+    log_in(page, installation)
+    deliveries = page.get_by_role("link", name="Deliveries", exact=True)
     expect(deliveries).to_be_hidden()
-    visitor.get_by_role("button", name="Open or close the menu").first.focus()
-    visitor.keyboard.press("Enter")
+    page.locator("#main").get_by_role("button", name="Open or close the menu").focus()
+    page.keyboard.press("Enter")
     expect(deliveries).to_be_visible()
 
 

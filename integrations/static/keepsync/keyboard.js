@@ -42,12 +42,20 @@ function hideIcon(icon) {
   if (icon !== owner && !isName) icon.ariaHidden = "true";
 }
 
+function addSkipLink(content) {
+  if (!content) return;
+  content.setAttribute("role", "main");
+  const link = Object.assign(document.createElement("a"), { href: "#content", className: "skip" });
+  link.textContent = "Skip to the content";
+  document.body.prepend(link);
+}
+
 document.addEventListener("DOMContentLoaded", () => {
   const pressed = document.querySelectorAll("[x-on\\:click]");
   pressed.forEach(makeButton);
   pressed.forEach(nameButton);
   document.querySelectorAll(ICON).forEach(hideIcon);
-  document.getElementById("content")?.setAttribute("role", "main");
+  addSkipLink(document.getElementById("content"));
 });
 
 // A field whose values are searched for is drawn anew, without the name that its label gives it.
