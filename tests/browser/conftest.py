@@ -52,23 +52,20 @@ def chromium() -> str:
 
 @pytest.fixture(scope="session")
 def installation(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """`manage.py run` on a database and ports of its own."""
-    folder = tmp_path_factory.mktemp("installation")
-    ports = find_ports(2)
+    """What all tests share: each leaves it fit for the others."""
+    yield from new_installation(tmp_path_factory.mktemp("installation"))
+
+
+def new_installation(folder: Path, *options: str, **variables: str) -> Iterator[Installation]:
+    """`manage.py run` on a database and ports of its own; its environment has the variables besides."""
     with fresh_database(os.environ["DATABASE_URL"]) as url:
-        yield from run_on(url, ports, folder)
+        yield from run_on({**variables, "DATABASE_URL": url}, find_ports(2), folder, *options)
 
 
-def empty_installation(folder: Path) -> Iterator[Installation]:
-    """`manage.py run --empty`, likewise."""
-    with fresh_database(os.environ["DATABASE_URL"]) as url:
-        yield from run_on(url, find_ports(2), folder, "--empty")
-
-
-def run_on(url: str, ports: list[int], folder: Path, *options: str) -> Iterator[Installation]:
+def run_on(variables: Mapping[str, str], ports: list[int], folder: Path, *options: str) -> Iterator[Installation]:
     environ = {
         **os.environ,
-        "DATABASE_URL": url,
+        **variables,
         "PORT": str(ports[0]),
         "SANDBOX_PORT": str(ports[1]),
         "SANDBOX_STATE": str(folder / "sandbox.json"),

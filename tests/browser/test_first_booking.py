@@ -48,7 +48,7 @@ def log_in(page: Page, installation: Installation) -> None:
 
 
 def reload_until(page: Page, shows: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not shows():
         assert time.monotonic() < deadline, page.inner_text("body")
         page.reload()

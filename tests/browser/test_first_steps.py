@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from integrations.demo import ACCESS_TOKEN, WEBHOOK_SECRET
-from tests.browser.conftest import Installation, empty_installation, take_picture
+from tests.browser.conftest import Installation, new_installation, take_picture
 from tests.browser.test_first_booking import log_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 @pytest.fixture(scope="module")
 def installation(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """One without connections."""
-    yield from empty_installation(tmp_path_factory.mktemp("empty"))
+    yield from new_installation(tmp_path_factory.mktemp("empty"), "--empty")
 
 
 def open_steps(page: Page) -> None:
