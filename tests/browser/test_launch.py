@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 from integrations.demo import PASSWORD, USERNAME
 from integrations.privacy.keys import generate_key
 from tests.browser.conftest import Installation, find_ports, new_installation, take_picture
+from tests.browser.test_first_booking import book, reload_until, shows
 from tests.integrations.operations.test_certificates import Authority
 from tests.processes.processes import Group, run
 from tests.processes.waiting import wait_for
@@ -74,6 +75,13 @@ def change_password(page: Page, web: str) -> None:
     page.fill("[name=password2]", NEW_PASSWORD)
     page.locator("#content [type=submit]").first.click()
     page.wait_for_url(re.compile("/auth/user/.*/change/"))
+
+
+def make_slack_speak(page: Page, installation: Installation) -> None:
+    """By a booking with a high score, so that it is known that alerts would arrive as well."""
+    book(page, installation)
+    page.goto(f"{installation.sandbox}/slack/")
+    reload_until(page, shows(page, "Ada Byron"))
 
 
 def sign(page: Page, web: str, item: str, note: str) -> None:
@@ -136,8 +144,10 @@ def test_the_checklist_goes_from_red_to_green(
     expect(page.locator("#content")).to_contain_text("Run manage.py rehearse against the sandbox")
     take_picture(page, "checklist_red")
 
-    # What it says is done: a new password, the staging cases, a reconciliation, and a person's word for four items.
+    # What it says is done: a new password, a booking that Slack is told of, the staging cases, a reconciliation, and a
+    # person's word for four items.
     change_password(page, web)
+    make_slack_speak(page, installation)
     assert "5 of 5 cases passed" in installation.manage("rehearse")
     installation.manage("reconcile")
     check_all(page, web)
