@@ -185,6 +185,8 @@ def test_two_hundred_dead_letters_are_replayed_by_a_plan_that_is_paused_and_resu
 
 
 CRMS = {"hubspot": "meetings", "salesforce": "events", "pipedrive": "activities"}
+# Facts that run into the one beside them.
+SPILLED = "[...document.querySelectorAll('.facts dd')].filter(each => each.scrollWidth > each.clientWidth).length"
 
 
 def search(page: Page, sought: str) -> None:
@@ -203,6 +205,7 @@ def test_a_booking_is_found_by_its_address_and_its_uid_and_traced_to_each_crm(
     page.get_by_role("link", name="Trial call").first.click()
     page.wait_for_url(re.compile("/trace/$"))
     reload_until(page, shows(page, "All of it arrived everywhere"))
+    assert page.evaluate(SPILLED) == 0
     take_picture(page, "trace")
 
     trace, timeline = page.url, page.locator("ol.timeline")
