@@ -5,6 +5,8 @@ PY := $(VENV)/bin/python
 PORT ?= 8000
 SANDBOX_PORT ?= 8001
 export PORT SANDBOX_PORT
+# Compiled modules are kept even where the machine says otherwise: a test run starts hundreds of processes.
+unexport PYTHONDONTWRITEBYTECODE
 # The authorisation server of the tests; without Node.js they are skipped, and say so.
 OIDC := tests/oauth
 NPM := $(shell command -v npm)
