@@ -335,11 +335,18 @@ def read_json(response: requests.Response) -> dict[str, Any]:
 
 def check_todays_stripe(operation: str, body: str | bytes) -> Errors:
     """The specification is of 2023-08-16, the parameters of Stripe's own SDK are of today: hold to both."""
-    operations = json.loads((SHARED / "stripe" / "request_params_2026_10_28.json").read_text())["operations"]
-    if schema := operations.get(operation):
+    if schema := load_todays_stripe().get(operation):
         value = Contract("stripe's SDK", schema).coerce(decode_form(body), schema)
         for error in Draft202012Validator(schema).iter_errors(value):
             yield f"SDK params: {say_error(error)}"
+
+
+@cache
+def load_todays_stripe() -> dict[str, Any]:
+    """Schemas of the parameters by operation."""
+    path = SHARED / "stripe" / "request_params_2026_10_28.json"
+    operations: dict[str, Any] = json.loads(path.read_text())["operations"]
+    return operations
 
 
 # --- All of them ------------------------------------------------------------------------------------------------------
