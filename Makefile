@@ -34,8 +34,10 @@ run: $(VENV)/run.stamp  ## Start web, worker and sandbox, with demo data (EMPTY=
 
 CONTRACTS := tests/integrations/providers tests/integrations/sandbox
 
+# The checks run two at a time: mypy takes as long as all the others.
 # What starts processes mostly waits for them, so three at a time keep two cores busy; coverage would see none of it.
-test: lint types layers migrations deploy-check node-packages  ## Run every check and every test.
+test: $(VENV)/dev.stamp  ## Run every check and every test.
+	@$(MAKE) --no-print-directory -j 2 --output-sync=target lint types layers migrations deploy-check node-packages
 	$(PY) -m pytest -q -n 2 -m "not slow and not browser" --cov --cov-report=term:skip-covered
 	$(PY) -m pytest -q -n 3 --dist worksteal -m "slow or browser"
 
