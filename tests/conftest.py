@@ -28,8 +28,10 @@ TransactionTestCase._fixture_teardown = empty  # type: ignore[attr-defined]
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
-    """pytest-django calls it before it makes a test database: what is copied need not be migrated."""
+    """pytest-django calls it before it makes a test database: what is copied need not be migrated. And no commit waits
+    for the disk."""
     database.settings_dict["TEST"]["TEMPLATE"] = make_template(os.environ["DATABASE_URL"])
+    database.settings_dict["OPTIONS"].setdefault("options", "-c synchronous_commit=off")
 
 
 @pytest.fixture(autouse=True)
