@@ -8,7 +8,7 @@ from bookings.models import Conflict
 from contacts.erasure import erase
 from contacts.merging import merge
 from contacts.models import Contact, ImportRun
-from integrations.models import Connection, Delivery, ReplayPlan
+from integrations.models import Alert, Connection, Delivery, ReplayPlan
 from integrations.operations.alerts import open_alert
 from integrations.operations.rules import Finding
 from integrations.replays import plans
@@ -49,9 +49,14 @@ def make_failures(calendar: Connection, crm: Connection) -> None:
     make_effect(crm, status="dead", cause="permanent", fingerprint=FINGERPRINT, error="HubSpot answers 400.")
     make_effect(crm, status="waiting", cause="unknown_outcome", kind="slack.message", error="Nobody knows.")
     plans.make(KINDS[ReplayPlan.Kind.DELIVERY], Delivery.objects.filter(fingerprint=FINGERPRINT), words="status dead")
-    open_alert("certificate", Finding(crm, "The certificate of hubspot ends in 3 days", "critical"))
+    open_alert("certificate", Finding(crm, "The certificate of hubspot ends in 3 days", Alert.Level.CRITICAL))
     Task.objects.create(
-        id="life", name="life", func="integrations.jobs.beat", started=timezone.now(), stopped=timezone.now()
+        id="life",
+        name="life",
+        func="integrations.jobs.beat",
+        success=False,
+        started=timezone.now(),
+        stopped=timezone.now(),
     )
 
 

@@ -220,8 +220,8 @@ def test_a_booking_is_found_by_its_address_and_its_uid_and_traced_to_each_crm(
     places = {slug: page.locator("table tr", has_text=slug).first.locator("td").nth(1).inner_text() for slug in CRMS}
     for slug, external_id in places.items():
         for kind in ("contact.upsert", "meeting.upsert"):
-            step = timeline.locator("li", has_text=f"{kind} at {slug}")
-            expect(step.first).to_contain_text("External id")
+            sent = timeline.locator("li", has_text=f"{kind} at {slug}")
+            expect(sent.first).to_contain_text("External id")
         expect(timeline.locator("li", has_text=f"meeting.upsert at {slug}").first).to_contain_text(external_id)
     for slug, external_id in places.items():
         page.goto(f"{installation.sandbox}/{slug}/")
