@@ -23,6 +23,12 @@ def open_traces(dossier: Dossier) -> Traces:
     return dossier.note("meetings", lambda: find_traces(dossier.family))
 
 
+def read_made(dossier: Dossier) -> list[MeetingLink]:
+    """What was made elsewhere for this person alone."""
+    links = MeetingLink.objects.filter(meeting__in=open_traces(dossier).alone).order_by("pk")
+    return dossier.note("made", lambda: list(links.select_related("connection").defer("connection__credentials")))
+
+
 @add_section
 class Meetings(Section):
     def read_marks(self, dossier: Dossier) -> Marks:
@@ -32,7 +38,7 @@ class Meetings(Section):
         ids: dict[int, set[str]] = {}
         for attendance in attendances:
             ids.setdefault(attendance.meeting.connection_id, set()).add(f"attendee:{attendance.attendee_id}")
-        for link in MeetingLink.objects.filter(meeting__in=traces.alone):
+        for link in read_made(dossier):
             ids.setdefault(link.connection_id, set()).add(f"meeting:{link.external_id}")
         return Marks(names=frozenset(read_texts(rows, "full_name")), ids=ids)
 
@@ -53,10 +59,10 @@ class Meetings(Section):
         """Bookings at the calendar, and what was made at CRMs and at Zoom for this person alone."""
         traces = open_traces(dossier)
         booked = Meeting.objects.filter(pk__in=traces.meetings).order_by("pk")
-        made = MeetingLink.objects.filter(meeting__in=traces.alone, is_gone=False).order_by("pk")
+        made = [link for link in read_made(dossier) if not link.is_gone]
         return [
             *(Elsewhere(slug, "booking", key) for slug, key in booked.values_list("connection__slug", "external_id")),
-            *(Elsewhere(slug, "meeting", key) for slug, key in made.values_list("connection__slug", "external_id")),
+            *(Elsewhere(link.connection.slug, "meeting", link.external_id) for link in made),
             *list_registrants(traces),
         ]
 

@@ -99,10 +99,14 @@ class Batch:
         self.untold: Mapping[UUID, frozenset[str]] = {}
 
     def list_updates(self, tasks: Sequence[Task]) -> list[Push]:
-        """What would be written over records that are there. Of a try whose answer was lost nobody knows who wrote."""
+        """What would be written over records that are there, unless it is decided that all of ours goes there.
+
+        Of a try whose answer was lost nobody knows who wrote.
+        """
         asked = [self.meetings.get(task.subject_id) for task in tasks if not task.is_repeat]
         linked = [(meeting, self.links.get(meeting.pk)) for meeting in asked if meeting]
-        return [(meeting, link, self.describe(meeting)) for meeting, link in linked if link and not link.is_gone]
+        known = [(meeting, link) for meeting, link in linked if link and link.pushed_hash and not link.is_gone]
+        return [(meeting, link, self.describe(meeting)) for meeting, link in known]
 
     def make_record(self, task: Task) -> CrmMeeting | Skipped:
         meeting = self.meetings.get(task.subject_id)

@@ -62,41 +62,51 @@ def read_texts(rows: Iterable[Model], field: str) -> list[str]:
 # --- What names the person --------------------------------------------------------------------------------------------
 
 
-def read_contact_marks(family: Family) -> Marks:
-    names = chain(Contact.objects.filter(pk__in=family), history_of(Contact).filter(id__in=family))
-    own = [row for row in list_own_identifiers(family) if row.kind in (Kind.EMAIL, Kind.PHONE)]
+def read_contact_marks(dossier: Dossier) -> Marks:
+    names = chain(read_contacts(dossier), history_of(Contact).filter(id__in=dossier.family))
+    held = list(Identifier.objects.filter(contact__in=dossier.family))
+    own = list_own_identifiers(held, dossier.family)
     return Marks(
         emails=frozenset(read_texts((row for row in own if row.kind == Kind.EMAIL), "value")),
         phones=frozenset(read_texts((row for row in own if row.kind == Kind.PHONE), "value")),
         names=frozenset(read_texts(names, "full_name")),
-        ids=list_ids(family),
+        ids=list_ids(held, read_links(dossier)),
     )
 
 
-def list_own_identifiers(family: Family) -> list[Identifier]:
+def read_contacts(dossier: Dossier) -> list[Contact]:
+    return dossier.note("contacts", lambda: list(Contact.objects.filter(pk__in=dossier.family)))
+
+
+def read_links(dossier: Dossier) -> list[ContactLink]:
+    """In the order of their connections' names."""
+    links = find_links(dossier.family).select_related("connection").defer("connection__credentials")
+    return dossier.note("links", lambda: list(links.order_by("connection__slug", "pk")))
+
+
+def find_links(family: Family) -> QuerySet[ContactLink]:
+    return ContactLink.objects.filter(contact__in=family)
+
+
+def list_own_identifiers(held: Iterable[Identifier], family: Family) -> list[Identifier]:
     """Those that are nobody else's: not shared, and not taken by another contact since they were given up."""
-    mine = list(Identifier.objects.filter(contact__in=family, index__isnull=False, is_shared=False))
+    mine = [row for row in held if row.index is not None and not row.is_shared]
     indexes = [row.index for row in mine if not row.is_current]
     taken = Identifier.objects.filter(index__in=indexes, is_current=True).exclude(contact__in=family)
     theirs = {bytes(index) for index in taken.values_list("index", flat=True) if index is not None}
     return [row for row in mine if row.is_current or (row.index is not None and bytes(row.index) not in theirs)]
 
 
-def list_ids(family: Family) -> dict[int, set[str]]:
+def list_ids(held: Iterable[Identifier], links: Iterable[ContactLink]) -> dict[int, set[str]]:
     """Connection id → the person's attendees and records there, as marks name them."""
     ids: dict[int, set[str]] = {}
-    attendees = Identifier.objects.filter(contact__in=family, kind=Kind.ATTENDEE_ID, connection__isnull=False)
-    for row in attendees:
-        if row.connection_id is not None:
+    for row in held:
+        if row.kind == Kind.ATTENDEE_ID and row.connection_id is not None:
             theirs = {f"attendee:{text}" for text in read_texts([row], "value")}
             ids.setdefault(row.connection_id, set()).update(theirs)
-    for connection_id, external_id in find_links(family).values_list("connection", "external_id"):
-        ids.setdefault(connection_id, set()).add(f"contact:{external_id}")
+    for link in links:
+        ids.setdefault(link.connection_id, set()).add(f"contact:{link.external_id}")
     return ids
-
-
-def find_links(family: Family) -> QuerySet[ContactLink]:
-    return ContactLink.objects.filter(contact__in=family)
 
 
 # --- The section ------------------------------------------------------------------------------------------------------
@@ -105,7 +115,7 @@ def find_links(family: Family) -> QuerySet[ContactLink]:
 @add_section
 class Contacts(Section):
     def read_marks(self, dossier: Dossier) -> Marks:
-        return read_contact_marks(dossier.family)
+        return read_contact_marks(dossier)
 
     def find_deliveries(self, dossier: Dossier) -> Deliveries:
         """What CRMs tell comes with other records, and is not kept by subject: all that those with a record sent."""
@@ -117,12 +127,11 @@ class Contacts(Section):
         return Q(subject__in=[f"contact:{key}" for key in dossier.family])
 
     def list_elsewhere(self, dossier: Dossier) -> Sequence[Elsewhere]:
-        there = find_links(dossier.family).filter(merged_at=None).order_by("connection__slug", "pk")
-        found = there.values_list("connection__slug", "external_id")
-        return [Elsewhere(slug, "contact", external_id) for slug, external_id in found]
+        there = [link for link in read_links(dossier) if link.merged_at is None]
+        return [Elsewhere(link.connection.slug, "contact", link.external_id) for link in there]
 
     def count(self, dossier: Dossier) -> Mapping[str, int]:
-        contacts = list(Contact.objects.filter(pk__in=dossier.family))
+        contacts = read_contacts(dossier)
         return {
             "contacts": len(contacts),
             "fields": sum(len(read_texts(contacts, field)) for field in TEXTS),
