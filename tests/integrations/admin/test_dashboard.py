@@ -239,7 +239,7 @@ def test_the_page_needs_as_many_queries_for_twelve_connections_as_for_one(
         connection = make_connection(f"crm-{number}", provider="hubspot", options={"access_token": "t"})
         send(connection, timezone.now(), number)
     count_hours()
-    with django_assert_max_num_queries(19):
+    with django_assert_max_num_queries(20):
         get_page(admin_client, START, period="30d")
 
 
