@@ -13,7 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
-from integrations import effects, endpoints, payload_shapes
+from integrations import correlation, effects, endpoints, payload_shapes
 from integrations.admin import badge
 from integrations.models import Connection
 from tests.clean_database import empty
@@ -28,8 +28,10 @@ TransactionTestCase._fixture_teardown = empty  # type: ignore[attr-defined]
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
-    """pytest-django calls it before it makes a test database: what is copied need not be migrated. And no commit waits
-    for the disk."""
+    """pytest-django calls it before it makes a test database.
+
+    What is copied need not be migrated, and no commit waits for the disk.
+    """
     database.settings_dict["TEST"]["TEMPLATE"] = make_template(os.environ["DATABASE_URL"])
     database.settings_dict["OPTIONS"].setdefault("options", "-c synchronous_commit=off")
 
@@ -65,6 +67,12 @@ def _know_alerts(monkeypatch: pytest.MonkeyPatch) -> None:
 def _forget_payloads() -> None:
     """Each test sees its payloads for the first time."""
     payload_shapes._recent.clear()
+
+
+@pytest.fixture(autouse=True)
+def _belong_to_nothing() -> None:
+    """A job that another test has begun in this thread is not gone on with."""
+    correlation._current.set(())
 
 
 @pytest.fixture

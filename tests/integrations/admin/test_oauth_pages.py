@@ -364,7 +364,7 @@ def test_the_alerts_list_needs_as_many_queries_for_thirty_rows_as_for_two(
         open_alert("one", Finding(connection, "Something", Alert.Level.INFO))
     with django_assert_max_num_queries(5):
         get_page(admin_client, list_address(Alert))
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(20):
         get_page(admin_client, "/admin/")
 
 

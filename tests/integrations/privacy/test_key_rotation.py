@@ -33,6 +33,7 @@ NOT_ENCRYPTED = {
     ("integrations_authorisation", "session_digest"),
     ("integrations_authorisation", "state_digest"),
     ("integrations_delivery", "body_digest"),
+    ("integrations_recoverycode", "digest"),
 }
 
 
