@@ -23,9 +23,13 @@ Kind, Status = Conflict.Kind, Conflict.Status
 
 
 def follow_time(meeting: Meeting, *, is_new: bool) -> None:
-    """Reserve the time that a meeting takes now, and open and close the double bookings that this makes."""
+    """Reserve the time that a meeting takes now, and open and close the double bookings that this makes.
+
+    Whoever frees time waits for those who may be opening a conflict about it, and whom it would not see otherwise.
+    """
     followed = follow_meeting(meeting, is_new=is_new)
     moved = followed.freed if is_new else {meeting.pk, *followed.freed}
+    lock_calendars(followed.calendars)
     if followed.is_crowded or (moved and list_open(moved).exists()):
         look_around(meeting, moved)
 
@@ -56,6 +60,7 @@ def look_around(meeting: Meeting, moved: Set[UUID]) -> None:
 
 
 def lock_calendars(ids: Collection[int]) -> None:
+    """In their order. Where there are none, nothing is asked."""
     list(Calendar.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk").values_list("pk"))
 
 

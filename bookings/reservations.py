@@ -148,10 +148,11 @@ RETURNING mine.start, mine.occurrence, NOT mine.is_exclusive OR EXISTS (
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """Whether something was in a meeting's way, and whose time has become free."""
+    """Whether something was in a meeting's way, and whose time has become free, on which calendars."""
 
     is_crowded: bool
     freed: set[UUID]
+    calendars: set[int]
 
 
 def follow_meeting(meeting: Meeting, *, is_new: bool) -> Followed:
@@ -163,7 +164,8 @@ def follow_meeting(meeting: Meeting, *, is_new: bool) -> Followed:
         freed += take_back_changes(meeting)
     is_crowded = insert(meeting, list_present(meeting))
     promote(freed)
-    return Followed(is_crowded, {row.meeting_id for row in freed if row.meeting_id})
+    freed_of = {row.meeting_id for row in freed if row.meeting_id}
+    return Followed(is_crowded, freed_of, {row.calendar_id for row in freed})
 
 
 def list_present(meeting: Meeting) -> list[Span]:

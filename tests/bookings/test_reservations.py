@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import combinations, permutations
-from threading import Barrier
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
@@ -16,8 +16,9 @@ from django.utils import timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bookings import conflicts
 from bookings.booking_requests import add
-from bookings.conflicts import dismiss
+from bookings.conflicts import dismiss, open_double_booking
 from bookings.exceptions import TakenError
 from bookings.jobs import extend_reservations, sweep_bookings
 from bookings.models import BookingRequest, Calendar, Conflict, Meeting, Reservation
@@ -28,6 +29,7 @@ from tests.bookings.flows.conftest import _wait_for_nothing  # noqa: F401
 from tests.bookings.flows.fakes import outside_world
 from tests.bookings.flows.playing import connect, let_time_pass, person, run_effects
 from tests.factories import make_connection, make_payload, receive
+from tests.processes.waiting import wait_for
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2027, 1, 4, 12, tzinfo=UTC)
@@ -416,6 +418,44 @@ def test_webhooks_of_one_slot_at_once_leave_one_exclusive_and_flag_all_others() 
         list(pool.map(arrive, numbers))
     assert sum(Reservation.objects.values_list("is_exclusive", flat=True)) == 1
     assert Conflict.objects.filter(status="open").count() == len(numbers) - 1
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_a_meeting_that_goes_while_its_conflict_is_being_opened_leaves_none_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make_calendar(make_connection())
+    tell(1, NOON)
+    opened, is_gone = Event(), Event()
+
+    def open_and_linger(*arguments: Any) -> None:
+        """Until the other one waits for this transaction, or is through without having waited."""
+        open_double_booking(*arguments)
+        opened.set()
+        wait_for(lambda: is_gone.is_set() or is_somebody_waiting(), what="the other webhook has come")
+
+    def arrive() -> None:
+        try:
+            tell(2, NOON)
+        finally:
+            database.close()
+
+    monkeypatch.setattr(conflicts, "open_double_booking", open_and_linger)
+    with ThreadPoolExecutor(1) as pool:
+        arriving = pool.submit(arrive)
+        assert opened.wait(timeout=60)
+        tell(1, NOON, version=2, status="cancelled")
+        is_gone.set()
+        arriving.result()
+    assert Conflict.objects.get().status == "settled"
+
+
+def is_somebody_waiting() -> bool:
+    with database.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+        [found] = cursor.fetchone()
+    return bool(found)
 
 
 # --- Slots near a wished one ------------------------------------------------------------------------------------------
