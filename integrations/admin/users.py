@@ -66,6 +66,7 @@ class UserAdmin(BaseUserAdmin, DetailAdmin):
     list_select_related = ("second_factor",)
     list_filter = (*BaseUserAdmin.list_filter, SecondFactorFilter)
     buttons = (RESET,)
+    readonly_fields = ("last_login", "date_joined")
 
     def get_queryset(self, request: HttpRequest) -> Any:
         rows = super().get_queryset(request).select_related("second_factor").defer("second_factor__key")

@@ -27,7 +27,7 @@ from tests.benchmarks.people import MIXES, Maker  # noqa: E402
 BATCH = 5000
 PROCESSES = 2
 CONTACTS = (
-    "id", "full_name", "company", "notes", "country", "timezone", "lead_source", "lead_score", "lead_status",
+    "id", "full_name", "company", "notes", "country", "timezone", "region", "lead_source", "lead_score", "lead_status",
     "name_words", "provenance", "created_at", "updated_at",
 )  # fmt: skip
 IDENTIFIERS = (
@@ -63,7 +63,7 @@ def make_contact(key: Any, row: Row) -> Sequence[Any]:
     name, company, _, _, country, _ = row
     now, nothing = timezone.now(), encrypt(b"")
     texts = encrypt(name.encode()), encrypt(company.encode()), nothing
-    return key, *texts, country, "", "", 0, "new", [], "{}", now, now
+    return key, *texts, country, "", "", "", 0, "new", [], "{}", now, now
 
 
 def make_identifiers(key: Any, row: Row) -> Iterator[Sequence[Any]]:

@@ -74,3 +74,10 @@ window.addEventListener("load", () =>
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") document.body.click();
 });
+
+// Django's pickers add icons with a text once the page has loaded, which only an image may have.
+function namePickers() {
+  document.querySelectorAll("span.help-tooltip[aria-label]").forEach((icon) => icon.setAttribute("role", "img"));
+}
+
+window.addEventListener("load", () => setTimeout(namePickers));
