@@ -12,7 +12,7 @@ OIDC := tests/oauth
 NPM := $(shell command -v npm)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test two-way test-fast test-contracts lint format types layers migrations deploy-check node-packages bench-intake bench-sync bench-dedupe bench-find-duplicates bench-reconcile bench-admin simulate lock clean
+.PHONY: help install run test two-way test-fast test-contracts accessibility lint format types layers migrations deploy-check node-packages bench-intake bench-sync bench-dedupe bench-find-duplicates bench-reconcile bench-admin simulate lock clean
 
 help:  ## Show the targets.
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "%-21s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ test-fast: $(VENV)/dev.stamp  ## Run what serves while you work: not the slow on
 
 test-contracts: $(VENV)/dev.stamp  ## Hold the adapters and the sandbox to the providers' specifications.
 	$(PY) -m pytest -q -n 2 -m "not slow" $(CONTRACTS)
+
+accessibility: $(VENV)/dev.stamp node-packages  ## Look through every kind of page of the admin with axe-core (minutes).
+	CRAWL=1 $(PY) -m pytest -q tests/browser/test_accessibility.py
 
 lint: $(VENV)/dev.stamp  ## ruff: lint and format.
 	$(PY) -m ruff check .
