@@ -1,6 +1,6 @@
 """Bringing meetings to the CRMs: planned when a meeting has changed, made from its state when the effect runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC
 from typing import Any
 from uuid import UUID
@@ -67,7 +67,7 @@ def push_meetings(tasks: Sequence[Task]) -> Sequence[Result]:
     """Create or update meetings at one CRM, with those of their contacts that are there."""
     connection, account = tasks[0].connection, tasks[0].account
     batch = Batch(connection, mappings.Owners(connection, account), [task.subject_id for task in tasks])
-    batch.untold = leave_untold(connection, account, batch.list_updates(tasks))
+    batch.untold = leave_untold(connection, account, batch.list_updates(tasks), mapping=batch.mapping)
     crm = mappings.get_crm(connection)
     return push(
         tasks,
@@ -98,15 +98,16 @@ class Batch:
         self.withheld: Mapping[UUID, Withheld] = find_withheld(connection, self.meetings.values())
         self.untold: Mapping[UUID, frozenset[str]] = {}
 
-    def list_updates(self, tasks: Sequence[Task]) -> list[Push]:
+    def list_updates(self, tasks: Sequence[Task]) -> Iterator[Push]:
         """What would be written over records that are there, unless it is decided that all of ours goes there.
 
         Of a try whose answer was lost nobody knows who wrote.
         """
-        asked = [self.meetings.get(task.subject_id) for task in tasks if not task.is_repeat]
-        linked = [(meeting, self.links.get(meeting.pk)) for meeting in asked if meeting]
-        known = [(meeting, link) for meeting, link in linked if link and link.pushed_hash and not link.is_gone]
-        return [(meeting, link, self.describe(meeting)) for meeting, link in known]
+        for task in tasks:
+            meeting = self.meetings.get(task.subject_id)
+            link = self.links.get(meeting.pk) if meeting else None
+            if meeting and link and link.pushed_hash and not link.is_gone and not task.is_repeat:
+                yield meeting, link, self.describe(meeting)
 
     def make_record(self, task: Task) -> CrmMeeting | Skipped:
         meeting = self.meetings.get(task.subject_id)

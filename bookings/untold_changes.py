@@ -15,6 +15,7 @@ from bookings.models import Meeting, MeetingLink
 from bookings.record_hints import plan_take_in
 from integrations import mappings
 from integrations.exceptions import PermanentError
+from integrations.inbound import Pairs
 from integrations.models import Connection, Pair
 from integrations.ownership import PARTS, Record, is_anothers, may_come_from_crm, read_rules
 from integrations.providers.base import Account
@@ -32,15 +33,19 @@ type Names = frozenset[str]
 type Push = tuple[Meeting, MeetingLink, CrmMeeting]
 
 
-def leave_untold(connection: Connection, account: Account, pushes: Iterable[Push]) -> dict[UUID, Names]:
+def leave_untold(
+    connection: Connection, account: Account, pushes: Iterable[Push], *, mapping: Pairs
+) -> dict[UUID, Names]:
     """Meeting → the CRM's names of what is to be left alone; its record will be looked at."""
-    shared = list_shared_fields(connection)
-    wanted = {link: touched for meeting, link, record in pushes if (touched := pick(shared, meeting, record))}
-    records = {link: record for meeting, link, record in pushes if link in wanted}
-    found = fetch(connection, account, wanted)
+    shared = list_shared_fields(connection, mapping)
+    if not any(shared.values()):
+        return {}
+    touched = [(link, record, pick(shared, meeting, record)) for meeting, link, record in pushes]
+    wanted = [(link, record, fields) for link, record, fields in touched if fields]
+    found = fetch(connection, account, {link.external_id: fields for link, _, fields in wanted})
     untold = {}
-    for link, fields in wanted.items():
-        names = [names for names in fields if has_changed(link, names, records[link], found.get(link.external_id))]
+    for link, record, fields in wanted:
+        names = [names for names in fields if has_changed(link, names, record, found.get(link.external_id))]
         if names:
             untold[link.meeting_id] = frozenset[str]().union(*names)
             with transaction.atomic():
@@ -48,9 +53,8 @@ def leave_untold(connection: Connection, account: Account, pushes: Iterable[Push
     return untold
 
 
-def list_shared_fields(connection: Connection) -> dict[int, list[Names]]:
+def list_shared_fields(connection: Connection, mapping: Pairs) -> dict[int, list[Names]]:
     """calendar.live connection → of each field that this CRM may write too, its names there."""
-    mapping = mappings.read_mapping(connection, Record.MEETING)
     names = {
         field: frozenset(theirs for ours, theirs in mapping if ours in PARTS[Record.MEETING][field]) for field in FIELDS
     }
@@ -68,16 +72,13 @@ def pick(shared: Mapping[int, Sequence[Names]], meeting: Meeting, record: CrmMee
     return [names for names in shared.get(meeting.connection_id, ()) if names & changed]
 
 
-def fetch(
-    connection: Connection, account: Account, wanted: Mapping[MeetingLink, Sequence[Names]]
-) -> dict[str, MeetingRecord]:
+def fetch(connection: Connection, account: Account, wanted: Mapping[str, Sequence[Names]]) -> dict[str, MeetingRecord]:
     """The records by their ids. A connection that may write and not read writes as it always did."""
     if not wanted:
         return {}
     fields = sorted(frozenset[str]().union(*(names for each in wanted.values() for names in each)))
-    ids = [link.external_id for link in wanted]
     try:
-        records = mappings.get_crm(connection).fetch_meetings(account, ids, fields=fields)
+        records = mappings.get_crm(connection).fetch_meetings(account, list(wanted), fields=fields)
     except PermanentError as error:
         logger.warning(
             "records not read before they are written", extra={"connection": connection.slug, "cause": error.cause}
