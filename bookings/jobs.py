@@ -12,7 +12,7 @@ from bookings.flows.crm_booking import SETTLE, plan_settling, release_overdue
 from bookings.models import ReconciliationRun
 from bookings.reconciliation import runs
 from bookings.reservations import find_lacking, sweep_expired
-from integrations.effects import hurry
+from integrations.effect_actions import hurry
 from integrations.exceptions import KeepsyncError
 from integrations.jobs import CALLING_TIMEOUT_S, wake_planned
 from integrations.queue import enqueue

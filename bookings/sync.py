@@ -15,7 +15,8 @@ from bookings.withholding import Withheld, find_withheld
 from contacts.models import Contact, ContactLink
 from contacts.sync import on_first_link, plan_contacts
 from integrations import mappings
-from integrations.effects import OPEN, Result, Skipped, Task, carries_out_together, plan
+from integrations.effect_kinds import Result, Skipped, Task, carries_out_together
+from integrations.effects import OPEN, plan
 from integrations.models import Connection, Effect, FieldMapping
 from integrations.models.provenance import caused_by, create_recorded
 from integrations.ownership import are_exchanged, is_exchanged, is_there, list_unchanged, note_sent

@@ -13,8 +13,9 @@ from contacts import links
 from contacts.aliases import find_living, lock_forest
 from contacts.models import Contact, ContactLink, Merge
 from contacts.sync import plan_contacts
-from integrations import effects
-from integrations.effects import Done, Result, Skipped, Task, carries_out, plan
+from integrations import effect_actions
+from integrations.effect_kinds import Done, Result, Skipped, Task, carries_out
+from integrations.effects import plan
 from integrations.exceptions import StateError
 from integrations.mappings import get_crm
 from integrations.models import Connection, Effect
@@ -98,7 +99,7 @@ def take_back(merge: Merge) -> None:
     To be called while the contacts are still one.
     """
     for effect in Effect.objects.filter(kind=MERGE, idempotency_key__startswith=name_key(merge)):
-        if effect.status not in (*effects.SUPPRESSIBLE, Status.RUNNING):
+        if effect.status not in (*effect_actions.SUPPRESSIBLE, Status.RUNNING):
             continue
         if not (is_suppressed(effect) and effect.attempts == 0):
             links.note_gone(effect.parameters["link"])
@@ -108,7 +109,7 @@ def is_suppressed(effect: Effect) -> bool:
     """Whether nobody has begun it, so that it never will be."""
     try:
         with transaction.atomic():
-            effects.suppress(effect, "The merge was undone.")
+            effect_actions.suppress(effect, "The merge was undone.")
     except StateError:
         return False
     return True

@@ -31,7 +31,7 @@ from contacts.dossiers import (
     list_sections,
 )
 from contacts.models import Contact, ContactLink, Erasure
-from integrations import effects
+from integrations import effect_actions
 from integrations.events import Origin
 from integrations.models import Delivery
 from integrations.privacy import payload_erasure
@@ -87,7 +87,7 @@ def erase_now(contact: Contact, told: set[UUID], user: AbstractBaseUser | None) 
     made = Erasure(contact=dossier.contact, user_id=user.pk if user else None)
     made.counts = count_all(dossier, payloads)
     made.elsewhere = [asdict(each) for each in list_elsewhere(dossier)]
-    effects.close_all(find_effects(dossier), CLOSED)
+    effect_actions.close_all(find_effects(dossier), CLOSED)
     for section in list_sections():
         section.erase(dossier)
     payload_erasure.erase_payloads(payloads)
@@ -109,7 +109,7 @@ def count_all(dossier: Dossier, payloads: set[UUID]) -> dict[str, int]:
     counts: Counter[str] = Counter()
     for section in sections:
         counts.update(section.count(dossier))
-    open_effects = Q(status__in=(*effects.SUPPRESSIBLE, *effects.DISCARDABLE))
+    open_effects = Q(status__in=(*effect_actions.SUPPRESSIBLE, *effect_actions.DISCARDABLE))
     rows = [
         *(each for section in sections for each in section.find_rows(dossier)),
         ("effects that have not happened yet", find_effects(dossier).filter(open_effects)),

@@ -14,7 +14,8 @@ from contacts.identifiers import list_values
 from contacts.links import settle_links
 from contacts.models import Contact, ContactLink, Identifier
 from integrations import mappings
-from integrations.effects import Result, Skipped, Task, carries_out_together, plan
+from integrations.effect_kinds import Result, Skipped, Task, carries_out_together
+from integrations.effects import plan
 from integrations.exceptions import ConflictError
 from integrations.models import Connection, FieldMapping
 from integrations.models.provenance import create_recorded

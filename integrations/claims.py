@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from integrations import effects
+from integrations import effect_kinds
 from integrations.crossings import admit
 from integrations.exceptions import LeaseLostError
 from integrations.holds import DUE, STAYS_WAITING
@@ -98,7 +98,7 @@ def find_first(connection: Connection) -> QuerySet[Effect]:
 
 
 def batch_size(provider: Provider, kind: str) -> int:
-    return provider.batch_size if effects.is_batched(kind) and isinstance(provider, Crm) else 1
+    return provider.batch_size if effect_kinds.is_batched(kind) and isinstance(provider, Crm) else 1
 
 
 def recover(connection: Connection) -> None:
@@ -115,7 +115,7 @@ def recover(connection: Connection) -> None:
         Attempt.objects.filter(effect__in=kinds, outcome=Attempt.Outcome.RUNNING).update(
             outcome=Attempt.Outcome.ABANDONED, finished_at=now
         )
-        unknown = [key for key, kind in kinds.items() if not effects.is_findable(kind)]
+        unknown = [key for key, kind in kinds.items() if not effect_kinds.is_findable(kind)]
         Effect.objects.filter(pk__in=kinds).update(status=Status.RETRYING, due_at=now, lease_token=None)
         Effect.objects.filter(pk__in=unknown).update(
             status=Status.WAITING, due_at=None, cause=Cause.UNKNOWN_OUTCOME, error=UNKNOWN

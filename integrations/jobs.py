@@ -16,6 +16,7 @@ from integrations import (  # (job_runs listens to jobs by being imported)
     crossings,
     deliveries,
     drains,
+    effect_actions,
     effects,
     job_runs,  # noqa: F401
     polling,
@@ -154,20 +155,20 @@ def wake_planned() -> None:
 @transaction.atomic
 def replay_effects(chosen: QuerySet[Effect]) -> list[UUID]:
     """Replay and wake. Returns the ids of those that were replayed."""
-    replayed = effects.replay(chosen)
+    replayed = effect_actions.replay(chosen)
     wake_planned()
     return replayed
 
 
 @transaction.atomic
 def send_effect_again(effect: Effect) -> None:
-    effects.send_again(effect)
+    effect_actions.send_again(effect)
     wake_planned()
 
 
 @transaction.atomic
 def try_effect_now(effect: Effect) -> None:
-    effects.try_now(effect)
+    effect_actions.try_now(effect)
     wake_planned()
 
 

@@ -11,10 +11,10 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from integrations import effects
+from integrations import effect_kinds
 from integrations.claims import UNKNOWN, Claim
 from integrations.correlation import carrying
-from integrations.effects import Done, Result, Skipped, Together, label_kind
+from integrations.effect_kinds import Done, Result, Skipped, Together, label_kind
 from integrations.exceptions import (
     LostAnswerError,
     OutageError,
@@ -175,7 +175,7 @@ def record_failure(connection: Connection, claim: Claim, error: Exception, *, is
     is_free = is_held or isinstance(error, FREE)
     delay_s = next_delay(max(1, effect.attempts - effect.free_attempts), cause, retry_after_s=failure.retry_after_s)
     status = Status.DEAD if delay_s is None else Status.RETRYING
-    if isinstance(error, LostAnswerError) and not effects.is_findable(effect.kind):
+    if isinstance(error, LostAnswerError) and not effect_kinds.is_findable(effect.kind):
         status, cause, message, delay_s = Status.WAITING, Cause.UNKNOWN_OUTCOME, UNKNOWN, None
     elif is_held and isinstance(error, NOT_NOW):
         status, delay_s = Status.WAITING, 0.0

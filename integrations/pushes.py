@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from integrations.effects import Done, Result, Skipped, Task, Together
+from integrations.effect_kinds import Done, Result, Skipped, Task, Together
 from integrations.exceptions import KeepsyncError
 from integrations.providers.crm import CrmRecord, Saved
 

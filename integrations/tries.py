@@ -4,11 +4,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from integrations import effects, http
+from integrations import effect_kinds, http
 from integrations.calls import Loan, lend, lend_anew
 from integrations.claims import Claim, keep
 from integrations.correlation import carrying
-from integrations.effects import Result, Task
+from integrations.effect_kinds import Result, Task
 from integrations.exceptions import ReauthoriseError
 from integrations.models import Connection, Effect
 from integrations.outcomes import NOT_NOW, settle_all
@@ -85,7 +85,7 @@ def repeat_refused(connection: Connection, claims: Sequence[Claim], results: Out
 def run(connection: Connection, claims: Sequence[Claim], account: Account, *, is_repeat: bool) -> Outcomes:
     """One result for each claim, in order; an error of the whole call is the result of each."""
     try:
-        kind = effects.find_kind(claims[0].effect.kind)
+        kind = effect_kinds.find_kind(claims[0].effect.kind)
         tasks = [make_task(connection, account, claim.effect, is_repeat=is_repeat) for claim in claims]
         results = kind.run(tasks)
         if len(results) != len(claims):

@@ -27,9 +27,10 @@ from django.test import Client
 from django.utils import timezone
 from prometheus_client import generate_latest
 
-from integrations import authorisations, effects
+from integrations import authorisations, effect_kinds
 from integrations.drains import drain
-from integrations.effects import Kind, Result, Task, plan
+from integrations.effect_kinds import Kind, Result, Task
+from integrations.effects import plan
 from integrations.exceptions import KeepsyncError
 from integrations.jobs import process_delivery, refresh_token
 from integrations.models import Authorisation, Connection, Delivery, Drain, Effect, Token, WebhookSecret
@@ -501,7 +502,7 @@ def crawl(client: Client, seen: Seen) -> set[str]:
 def play(admin_client: Client, world: World, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> Play:
     for name, run in (("leak.use", call_api), ("leak.bug", fail_with_a_token)):
         kind = Kind(name, run, is_state=True, is_findable=True, is_batched=False, priority=0)
-        monkeypatch.setitem(effects._kinds, name, kind)
+        monkeypatch.setitem(effect_kinds._kinds, name, kind)
     return Play(admin_client, world, vault)
 
 

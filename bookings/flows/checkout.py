@@ -13,7 +13,8 @@ from bookings.flows.admission import list_attending
 from bookings.models import Meeting, Payment, Price
 from bookings.payments import Told, find_price, lock_payments, payments_of, settle
 from bookings.withholding import show_at
-from integrations.effects import Done, Result, Skipped, Task, carries_out, plan
+from integrations.effect_kinds import Done, Result, Skipped, Task, carries_out
+from integrations.effects import plan
 from integrations.exceptions import PermanentError
 from integrations.pairs import find_connection
 from integrations.providers.stripe import client as stripe

@@ -25,7 +25,8 @@ from bookings.models import BookingRequest, Meeting, Reservation
 from bookings.pending import cancel_here, make_tentative
 from integrations import http
 from integrations.calls import use_account
-from integrations.effects import Done, Result, Skipped, Task, carries_out, plan
+from integrations.effect_kinds import Done, Result, Skipped, Task, carries_out
+from integrations.effects import plan
 from integrations.exceptions import (
     InputError,
     KeepsyncError,

@@ -12,7 +12,8 @@ from django.urls import reverse
 
 from bookings.models import Attendance, Meeting
 from bookings.withholding import show_at
-from integrations.effects import Done, Result, Skipped, Task, carries_out, plan
+from integrations.effect_kinds import Done, Result, Skipped, Task, carries_out
+from integrations.effects import plan
 from integrations.pairs import find_connection
 from integrations.providers.slack import client as slack
 

@@ -20,7 +20,8 @@ from bookings.models import Attendance, Invitation, Meeting, Payment
 from bookings.timezones import zone
 from contacts.consent import ALWAYS_ALLOWED, may_contact
 from contacts.models import Consent, Contact
-from integrations.effects import Done, Result, Skipped, Task, carries_out, plan
+from integrations.effect_kinds import Done, Result, Skipped, Task, carries_out
+from integrations.effects import plan
 from integrations.models import Connection, Effect
 from integrations.providers.email import client as email
 from integrations.retries import Cause

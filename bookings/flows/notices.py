@@ -18,7 +18,8 @@ from bookings.calendar_files import clean_line
 from bookings.flows.letters import find_mailer
 from bookings.models import Attendance, BookingRequest, Conflict, Meeting
 from bookings.withholding import show_at
-from integrations.effects import Done, Result, Skipped, Task, carries_out, plan
+from integrations.effect_kinds import Done, Result, Skipped, Task, carries_out
+from integrations.effects import plan
 from integrations.models import Connection
 from integrations.pairs import find_connection
 from integrations.providers.email import client as email

@@ -19,7 +19,8 @@ from bookings.flows.admission import list_attending, wants_zoom
 from bookings.models import Attendance, Invitation, Meeting, MeetingLink
 from bookings.withholding import show_at
 from integrations import mappings
-from integrations.effects import OPEN, Done, Result, Skipped, Task, carries_out, plan
+from integrations.effect_kinds import Done, Result, Skipped, Task, carries_out
+from integrations.effects import OPEN, plan
 from integrations.exceptions import MissingError, PermanentError
 from integrations.models import Effect
 from integrations.pairs import find_connection

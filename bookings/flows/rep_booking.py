@@ -22,7 +22,7 @@ from contacts.claims import Person, Source
 from contacts.crm_people import meet, read_people
 from contacts.normalisation import normalise_email
 from integrations import mappings
-from integrations.effects import Done, Result, Skipped
+from integrations.effect_kinds import Done, Result, Skipped
 from integrations.models import Connection, FieldMapping
 from integrations.payloads import cut
 from integrations.providers.base import Account

@@ -20,7 +20,7 @@ from bookings.ordering import make_change, withdraw
 from bookings.record_changes import MeetingChange
 from bookings.sync import UPSERT
 from bookings.timezones import parse_utc
-from integrations.effects import Done, Result, Skipped
+from integrations.effect_kinds import Done, Result, Skipped
 from integrations.exceptions import LeaseLostError, TransientError
 from integrations.models import Effect, Pair
 from integrations.ownership import Record, log_writes, read_rules

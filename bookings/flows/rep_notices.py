@@ -19,7 +19,8 @@ from bookings.models import BookingRequest, Calendar, Meeting, MeetingLink
 from bookings.suggestions import suggest
 from bookings.timezones import parse_utc
 from integrations.calls import use_account
-from integrations.effects import Done, Result, Skipped, Task, carries_out, plan
+from integrations.effect_kinds import Done, Result, Skipped, Task, carries_out
+from integrations.effects import plan
 from integrations.exceptions import KeepsyncError
 from integrations.mappings import get_crm
 from integrations.models import Connection, OwnerMapping, Pair

@@ -5,7 +5,7 @@ from bookings.exceptions import RefusedError
 from bookings.models import Meeting
 from bookings.ordering import restore_event
 from bookings.reconciliation.differences import find_differences
-from integrations.effects import Done, Result, Skipped, Task, carries_out
+from integrations.effect_kinds import Done, Result, Skipped, Task, carries_out
 from integrations.providers.calendar_live.reading import get_event
 
 

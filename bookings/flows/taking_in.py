@@ -15,7 +15,8 @@ from bookings.models import BookingRequest, MeetingLink
 from bookings.record_hints import TAKE_IN, may_book
 from bookings.sync import UPSERT
 from integrations import mappings
-from integrations.effects import OPEN, Result, Skipped, Task, carries_out_together
+from integrations.effect_kinds import Result, Skipped, Task, carries_out_together
+from integrations.effects import OPEN
 from integrations.exceptions import KeepsyncError, TransientError
 from integrations.models import Connection, Effect, FieldMapping
 from integrations.models.provenance import caused_by

@@ -8,7 +8,7 @@ from bookings.rehearsal.cases import CALL, EAGER, Case, confirmed
 from bookings.rehearsal.checks import Expected, check_effects, find_deliveries, find_effects, find_meeting, looking_for
 from bookings.rehearsal.sandbox import Played, Record
 from bookings.rehearsal.stage import CaseFailedError, Stage
-from integrations import effects
+from integrations import effect_actions
 from integrations.jobs import change_status
 from integrations.models import Attempt, Connection, Effect
 from integrations.pairs import find_connection
@@ -91,7 +91,7 @@ def settle_unknown(stage: Stage, expected: Expected) -> list[str]:
     if meeting is None:
         return ["Keepsync has no meeting for the booking"]
     for effect in find_effects(meeting).filter(status=Effect.Status.WAITING, cause=Cause.UNKNOWN_OUTCOME):
-        effects.confirm_arrival(effect)
+        effect_actions.confirm_arrival(effect)
     return list(check_effects(meeting))
 
 

@@ -14,7 +14,7 @@ from bookings.tracing.reading import Trace
 from integrations.admin.formats import relate
 from integrations.admin.halts import list_ways
 from integrations.admin.timeline import Origin, Step, Way, format_lag
-from integrations.effects import is_unknown
+from integrations.effect_actions import is_unknown
 from integrations.models import Attempt, Connection, Effect
 from integrations.providers import name_provider
 

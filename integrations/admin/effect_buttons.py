@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 from unfold.enums import ActionVariant
 
-from integrations import effects
+from integrations import effect_actions
 from integrations.admin.base import Button, ReasonForm
 from integrations.admin.replaying import EFFECTS, PROMISE
 from integrations.exceptions import StateError
@@ -27,17 +27,17 @@ def replay_one(request: HttpRequest, effect: Effect, values: dict[str, Any]) -> 
 
 
 def suppress(request: HttpRequest, effect: Effect, values: dict[str, Any]) -> str:
-    effects.suppress(effect, values["reason"])
+    effect_actions.suppress(effect, values["reason"])
     return "The effect is suppressed: it will not happen."
 
 
 def discard(request: HttpRequest, effect: Effect, values: dict[str, Any]) -> str:
-    effects.discard(effect, values["reason"])
+    effect_actions.discard(effect, values["reason"])
     return "The effect is discarded."
 
 
 def confirm_arrival(request: HttpRequest, effect: Effect, values: dict[str, Any]) -> str:
-    effects.confirm_arrival(effect)
+    effect_actions.confirm_arrival(effect)
     return "The effect has succeeded: it arrived."
 
 
@@ -61,7 +61,7 @@ BUTTONS = [
             f"You have looked in {name_provider(row.connection.provider)}, and it is there. "
             "The effect is marked as succeeded; nothing is sent."
         ),
-        fits=effects.is_unknown,
+        fits=effect_actions.is_unknown,
         run=confirm_arrival,
         log="Found that it arrived",
         variant=ActionVariant.PRIMARY,
@@ -75,7 +75,7 @@ BUTTONS = [
             f"You have looked in {name_provider(row.connection.provider)}, and it is not there. It is sent once more: "
             "if it did arrive after all, it happens twice."
         ),
-        fits=effects.is_unknown,
+        fits=effect_actions.is_unknown,
         run=send_again,
         log="Sent again",
         variant=ActionVariant.WARNING,
@@ -99,7 +99,7 @@ BUTTONS = [
         icon="replay",
         permission=OPERATE,
         explain=lambda row: f"The effect is carried out again, with a new retry schedule. {PROMISE}",
-        fits=effects.may_replay,
+        fits=effect_actions.may_replay,
         run=replay_one,
         log="Replayed",
         variant=ActionVariant.PRIMARY,
@@ -113,7 +113,7 @@ BUTTONS = [
             "The effect is closed before it happens, for good. It stays on record, with your reason. "
             "A later change of the same record is a new effect, and goes out."
         ),
-        fits=lambda row: row.status in effects.SUPPRESSIBLE,
+        fits=lambda row: row.status in effect_actions.SUPPRESSIBLE,
         form=ReasonForm,
         run=suppress,
         log="Suppressed",
@@ -125,7 +125,7 @@ BUTTONS = [
         icon="delete",
         permission=OPERATE,
         explain=lambda row: "The effect is closed and not tried any more. It stays on record, with your reason.",
-        fits=lambda row: row.status in effects.DISCARDABLE,
+        fits=lambda row: row.status in effect_actions.DISCARDABLE,
         form=ReasonForm,
         run=discard,
         log="Discarded",

@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 
 from integrations.admin.formats import format_utc, link_to, relate
 from integrations.claims import IN_ORDER
-from integrations.effects import is_unknown, may_replay
+from integrations.effect_actions import is_unknown, may_replay
 from integrations.models import Connection, Drain, Effect
 from integrations.providers import name_provider
 from integrations.retries import Cause

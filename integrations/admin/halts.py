@@ -14,7 +14,7 @@ from integrations.admin.effect_outlook import EarlierFinder, describe_next
 from integrations.admin.formats import address_of, format_utc, relate
 from integrations.admin.oauth_buttons import CHANGE, PAGE, has_oauth
 from integrations.admin.timeline import Halt, Way
-from integrations.effects import is_unknown
+from integrations.effect_actions import is_unknown
 from integrations.models import Connection, Delivery, Effect
 
 GO_ON = ("confirm_arrival", "send_again", "try_now", "replay", "verify_again", "discard")

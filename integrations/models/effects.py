@@ -32,7 +32,7 @@ class Effect(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT, db_index=False)
-    # Dotted, such as contact.upsert; see integrations/effects.py for how kinds are declared.
+    # Dotted, such as contact.upsert; integrations/effect_kinds.py says how kinds are declared.
     kind = models.CharField(max_length=64)
     # What it is about, such as contact:<id>: effects of one subject at one connection happen in order.
     subject = models.CharField(max_length=255)

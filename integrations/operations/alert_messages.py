@@ -13,7 +13,8 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.urls import reverse
 
-from integrations.effects import Done, Result, Skipped, Task, carries_out, plan
+from integrations.effect_kinds import Done, Result, Skipped, Task, carries_out
+from integrations.effects import plan
 from integrations.models import Alert, AlertEntry, AlertRule, Connection, Effect
 from integrations.providers.email import client as email
 from integrations.providers.slack import client as slack

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Value, When
 
-from integrations import deliveries, effects
+from integrations import deliveries, effect_actions, effects
 from integrations.models import Connection, Delivery, Effect, ReplayPlan, Verdict
 from integrations.retries import Cause
 
@@ -101,8 +101,8 @@ KINDS = {
         what="kind",
         since="created_at",
         rules=judge_effects,
-        replay=effects.replay,
-        replayable=effects.replayable,
+        replay=effect_actions.replay,
+        replayable=effect_actions.replayable,
         arrived=(Effect.Status.SUCCEEDED, Effect.Status.SUPPRESSED),
     ),
 }

@@ -17,7 +17,7 @@ from uuid import UUID
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
-from integrations import effects
+from integrations import effect_actions
 from integrations.models import Effect, ReplayItem, ReplayPlan, Verdict
 from integrations.replays.forecasts import judge_items
 from integrations.replays.kinds import Kind, kind_of
@@ -102,7 +102,7 @@ def skip(plan: ReplayPlan, items: dict[UUID, int]) -> None:
         by_reason.setdefault(Verdict.OPEN if verdict == Verdict.RUNS else verdict, []).append(row)
     for reason, rows in by_reason.items():
         plan.items.filter(pk__in=[items[row] for row in rows]).update(state=State.SKIPPED, reason=reason)
-    effects.close_covered(Effect.objects.filter(pk__in=by_reason.get(Verdict.COVERED, ())))
+    effect_actions.close_covered(Effect.objects.filter(pk__in=by_reason.get(Verdict.COVERED, ())))
 
 
 def settle(plan: ReplayPlan) -> None:

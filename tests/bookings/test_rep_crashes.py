@@ -12,7 +12,7 @@ from bookings.models import BookingRequest, Meeting, MeetingLink, Reservation
 from bookings.record_hints import TAKE_IN
 from contacts.models import Contact
 from integrations.connections import account_of
-from integrations.effects import Task
+from integrations.effect_kinds import Task
 from integrations.models import Connection, Effect
 from integrations.pairs import make_pair
 from tests.bookings.calendar_world import (

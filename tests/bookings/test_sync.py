@@ -14,7 +14,7 @@ from bookings.sync import UPSERT, plan_meeting, push_meetings
 from contacts.models import Contact, ContactLink
 from contacts.sync import link_contacts
 from integrations.connections import account_of
-from integrations.effects import Task
+from integrations.effect_kinds import Task
 from integrations.events import Origin, RecordDeleted, RecordKind, dispatch
 from integrations.models import Connection, Effect
 from integrations.providers import get_provider

@@ -16,8 +16,11 @@ EMAIL = "ada.byron@example.com"
 
 
 def choose_slot(page: Page, number: int) -> str:
-    """When it starts. The page may still be moving: the click waits for that."""
+    """When it starts. Its day is opened where it is folded away; the page may still be moving: the clicks wait."""
     slot = page.locator("input[name=slot]").nth(number)
+    day = slot.locator("xpath=ancestor::details")
+    if day.get_attribute("open") is None:
+        day.locator("summary").click()
     slot.check()
     return str(slot.get_attribute("value"))
 

@@ -16,7 +16,7 @@ from contacts.models import Contact, ContactLink
 from contacts.sync import UPSERT, plan_contacts, push_contacts
 from contacts.upserts import upsert_contact
 from integrations.connections import account_of
-from integrations.effects import Task
+from integrations.effect_kinds import Task
 from integrations.events import Origin, RecordDeleted, RecordKind, RecordsMerged, dispatch
 from integrations.models import Connection, Effect
 from integrations.pairs import make_pair

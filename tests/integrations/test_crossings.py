@@ -11,11 +11,12 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integrations import crossings, effects
+from integrations import crossings, effect_kinds
 from integrations.admin.effect_outlook import describe_next
 from integrations.crossings import LOOK_AGAIN, Cargo, look_at_planned
 from integrations.drains import drain, find_idle
-from integrations.effects import Done, Kind, Task, plan
+from integrations.effect_kinds import Done, Kind, Task
+from integrations.effects import plan
 from integrations.jobs import change_status, look_at_all_crossings, sweep
 from integrations.models import Attempt, Connection, Effect, Region, RegionRule
 from integrations.privacy.residency import Basis, Policy, check_policy, make_policy, read_policy, set_rules
@@ -108,7 +109,7 @@ def whereabouts(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
     for name, is_state in (("thing.bring", True), ("thing.tell", False)):
         kind = Kind(name, run, is_state=is_state, is_findable=True, is_batched=False, priority=0)
-        monkeypatch.setitem(effects._kinds, name, kind)
+        monkeypatch.setitem(effect_kinds._kinds, name, kind)
         monkeypatch.setitem(crossings._carriers, name, carry)
     return regions
 

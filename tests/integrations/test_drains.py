@@ -9,9 +9,10 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from integrations import effects
+from integrations import effect_actions, effect_kinds
 from integrations.drains import OUTAGES, Slice, drain, find_idle, request_drain
-from integrations.effects import Done, Kind, Result, Skipped, Task, plan
+from integrations.effect_kinds import Done, Kind, Result, Skipped, Task
+from integrations.effects import plan
 from integrations.exceptions import (
     ConflictError,
     LostAnswerError,
@@ -70,7 +71,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
             is_batched=name == "thing.pack",
             priority=priority,
         )
-        monkeypatch.setitem(effects._kinds, name, kind)
+        monkeypatch.setitem(effect_kinds._kinds, name, kind)
     return made
 
 
@@ -361,12 +362,12 @@ def test_a_person_settles_an_unknown_outcome_either_way(world: World, connection
     tell(connection, "tell:1", "thing:1")
     tell(connection, "tell:2", "thing:2")
     drain(connection.pk)
-    effects.confirm_arrival(only(subject="thing:1"))
-    effects.send_again(only(subject="thing:2"))
+    effect_actions.confirm_arrival(only(subject="thing:1"))
+    effect_actions.send_again(only(subject="thing:2"))
     drain(connection.pk)
     assert world.told == ["thing:2"]
     assert set(Effect.objects.values_list("status", flat=True)) == {Status.SUCCEEDED}
-    for settle in (effects.confirm_arrival, effects.send_again):
+    for settle in (effect_actions.confirm_arrival, effect_actions.send_again):
         with pytest.raises(StateError, match="Nobody asks"):
             settle(only(subject="thing:1"))
 
@@ -525,7 +526,7 @@ def test_a_replay_gives_a_dead_letter_a_new_schedule(world: World, connection: C
     world.answers = [PermanentError("no"), OutageError("down")]
     bring(connection)
     drain(connection.pk)
-    assert effects.replay(Effect.objects.all()) == [only().pk]
+    assert effect_actions.replay(Effect.objects.all()) == [only().pk]
     drain(connection.pk)
     assert (only().status, only().attempts, only().free_attempts) == (Status.RETRYING, 2, 1)
 
@@ -533,7 +534,7 @@ def test_a_replay_gives_a_dead_letter_a_new_schedule(world: World, connection: C
 def test_a_replay_does_nothing_twice(world: World, connection: Connection) -> None:
     tell(connection)
     drain(connection.pk)
-    assert effects.replay(Effect.objects.all()) == []
+    assert effect_actions.replay(Effect.objects.all()) == []
     drain(connection.pk)
     assert world.told == ["thing:1"]
 
@@ -544,7 +545,7 @@ def test_a_replay_of_a_state_for_which_another_is_open_is_suppressed(world: Worl
     drain(connection.pk)
     dead = only()
     bring(connection)
-    assert effects.replay(Effect.objects.filter(pk=dead.pk)) == []
+    assert effect_actions.replay(Effect.objects.filter(pk=dead.pk)) == []
     assert only(pk=dead.pk).status == Status.SUPPRESSED
 
 
@@ -554,7 +555,7 @@ def test_of_several_dead_states_of_one_subject_the_newest_is_replayed(world: Wor
         bring(connection)
         drain(connection.pk)
     older, newer = Effect.objects.order_by("id")
-    assert effects.replay(Effect.objects.all()) == [newer.pk]
+    assert effect_actions.replay(Effect.objects.all()) == [newer.pk]
     drain(connection.pk)
     assert world.told == ["thing:1"]
     assert only(pk=older.pk).status == Status.SUPPRESSED
@@ -567,15 +568,15 @@ def test_a_replay_of_many_asks_the_database_a_few_times(
         bring(connection, f"thing:{number}")
     Effect.objects.update(status=Status.DEAD)
     with django_assert_max_num_queries(8):
-        assert len(effects.replay(Effect.objects.all())) == 30
+        assert len(effect_actions.replay(Effect.objects.all())) == 30
 
 
 def test_suppress_closes_what_has_not_happened_and_discard_a_dead_letter(world: World, connection: Connection) -> None:
     bring(connection, "thing:1")
-    effects.suppress(only(), "not wanted")
+    effect_actions.suppress(only(), "not wanted")
     drain(connection.pk)
     assert (world.told, only().status, only().close_reason) == ([], Status.SUPPRESSED, "not wanted")
     with pytest.raises(StateError, match="suppressed"):
-        effects.discard(only(), "why")
+        effect_actions.discard(only(), "why")
     with pytest.raises(StateError, match="Say why"):
-        effects.suppress(only(), "  ")
+        effect_actions.suppress(only(), "  ")

@@ -12,8 +12,9 @@ from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from integrations import effects
-from integrations.effects import Done, plan
+from integrations import effect_kinds
+from integrations.effect_kinds import Done
+from integrations.effects import plan
 from integrations.holds import set_aside
 from integrations.models import ChangeCount, Token
 from integrations.operations.metrics import TOKEN_REFRESHES
@@ -38,7 +39,7 @@ def test_expiry_and_waiting_effects_come_from_the_database(client: Client, monke
     connection = make_connection("zoom", provider="zoom", options={"access_token": "t", "expires_in": "3600"})
     make_connection("hubspot", provider="hubspot", options={"access_token": "t"})
     monkeypatch.setitem(
-        effects._kinds, "test.send", effects.Kind("test.send", lambda tasks: [Done()], False, True, False, 0)
+        effect_kinds._kinds, "test.send", effect_kinds.Kind("test.send", lambda tasks: [Done()], False, True, False, 0)
     )
     for key in ("1", "2"):
         plan("test.send", connection_id=connection.pk, subject="contact:1", key=key)

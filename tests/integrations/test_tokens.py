@@ -21,11 +21,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
-from integrations import effects, http, refreshes, tokens
+from integrations import effect_kinds, http, refreshes, tokens
 from integrations.calls import use_account
 from integrations.connections import set_status
 from integrations.drains import drain
-from integrations.effects import Done, Kind, Result, Task, plan
+from integrations.effect_kinds import Done, Kind, Result, Task
+from integrations.effects import plan
 from integrations.exceptions import GrantError, OutageError, ReauthoriseError, StateError, TokenOutageError
 from integrations.jobs import CALLING_TIMEOUT_S, change_status, refresh_token, refresh_tokens, wake
 from integrations.models import Attempt, Connection, Drain, Effect, Pair, Poll, Token
@@ -733,7 +734,7 @@ def carried(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, bool]]:
     kinds = (("thing.bring", raise_errors, False), ("thing.pack", lambda tasks: [*map(carry_out, tasks)], True))
     for name, run, is_batched in kinds:
         kind = Kind(name, run, is_state=True, is_findable=True, is_batched=is_batched, priority=0)
-        monkeypatch.setitem(effects._kinds, name, kind)
+        monkeypatch.setitem(effect_kinds._kinds, name, kind)
     return told
 
 
@@ -856,7 +857,7 @@ def test_an_effect_that_waits_long_for_a_token_keeps_its_claim(
         return [Done("id_1")]
 
     monkeypatch.setattr("integrations.tries.KEEP_AFTER_S", 0)
-    monkeypatch.setitem(effects._kinds, "thing.bring", replace(effects._kinds["thing.bring"], run=carry_out))
+    monkeypatch.setitem(effect_kinds._kinds, "thing.bring", replace(effect_kinds._kinds["thing.bring"], run=carry_out))
     endpoint.add_callback(responses.POST, TOKEN_URL, answer)
     expire()
     bring(connection, "thing:1")

@@ -15,7 +15,7 @@ WHERE delivery.delivery_id = ANY(%s) AND (kind = %s OR %s = '')
 ORDER BY effect.id
 """
 CONFIRM = """
-from integrations.effects import confirm_arrival
+from integrations.effect_actions import confirm_arrival
 from integrations.models import Effect
 confirm_arrival(Effect.objects.get(pk="{effect_id}"))
 """

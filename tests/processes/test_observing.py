@@ -1,8 +1,10 @@
 """What the processes of one host tell together: counts that add up and never go down, and one id in all logs."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -13,7 +15,7 @@ from tests.factories import SECRET, encode, webhook_headers
 from tests.integrations.operations.prometheus_lint import lint
 from tests.leaks import find_in
 from tests.processes.exchanges import exchange
-from tests.processes.installation import Installation
+from tests.processes.installation import Installation, fresh_database, prepare
 from tests.processes.ledger import read_entries, wait_until_all_over
 from tests.processes.samples import make_booking
 from tests.processes.waiting import wait_for
@@ -45,6 +47,17 @@ def rise(before: dict[str, float], by: int) -> dict[str, float]:
     return {name: value + by for name, value in before.items()}
 
 
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Installation]:
+    """In which nobody counts but the test: a process tells what it has done a moment after it is done."""
+    with fresh_database(os.environ["DATABASE_URL"]) as url:
+        installation = Installation(url, tmp_path)
+        try:
+            yield prepare(installation).start()
+        finally:
+            installation.stop()
+
+
 @contextmanager
 def second_web(installation: Installation) -> Iterator[int]:
     port = installation.start_web()
@@ -54,33 +67,31 @@ def second_web(installation: Installation) -> Iterator[int]:
         installation.webs.pop(port).stop()
 
 
-def test_two_web_processes_and_a_worker_count_together_and_lose_nothing_when_killed(
-    installation: Installation,
-) -> None:
-    before = read_sums(scrape(installation.port))
-    with second_web(installation) as port:
+def test_two_web_processes_and_a_worker_count_together_and_lose_nothing_when_killed(own: Installation) -> None:
+    before = read_sums(scrape(own.port))
+    with second_web(own) as port:
         bookings = [make_booking() for _ in range(6)]
         for number, booking in enumerate(bookings):
-            answer = installation.post(booking, port=(installation.port, port)[number % 2])
+            answer = own.post(booking, port=(own.port, port)[number % 2])
             assert answer.json() == {"status": "accepted"}
-        installation.wait_until_settled(*(booking["id"] for booking in bookings))
+        own.wait_until_settled(*(booking["id"] for booking in bookings))
         wait_for(lambda: read_sums(scrape(port)) == rise(before, 6), what="the counts of all processes", deadline_s=10)
-        pages = [scrape(installation.port), scrape(port)]
+        pages = [scrape(own.port), scrape(port)]
         assert [read_sums(page) for page in pages] == [rise(before, 6)] * 2
         assert [lint(page) for page in pages] == [[], []]
 
-        installation.webs[port].kill()
-        assert installation.worker
-        installation.worker.kill()
-        assert read_sums(scrape(installation.port)) == rise(before, 6)
-        installation.start_worker()
-        installation.start_web(port=port)
+        own.webs[port].kill()
+        assert own.worker
+        own.worker.kill()
+        assert read_sums(scrape(own.port)) == rise(before, 6)
+        own.start_worker()
+        own.start_web(port=port)
         booking = make_booking()
-        installation.post(booking, port=port)
-        installation.wait_until_settled(booking["id"])
+        own.post(booking, port=port)
+        own.wait_until_settled(booking["id"])
         wait_for(lambda: read_sums(scrape(port)) == rise(before, 7), what="the counts go on", deadline_s=10)
     # Files of processes that are gone are one file by now.
-    assert (installation.folder / "counts" / "counter_gone.db").exists()
+    assert (own.folder / "counts" / "counter_gone.db").exists()
 
 
 def test_one_id_finds_a_booking_in_the_logs_of_all_processes(connected: Installation) -> None:

@@ -25,7 +25,8 @@ from django.db import connection as database  # noqa: E402
 from integrations import calls, connections, http, oauth, refreshes, tokens  # noqa: E402
 from integrations.calls import check_connection  # noqa: E402
 from integrations.drains import drain  # noqa: E402
-from integrations.effects import OPEN, Done, Result, Task, carries_out, plan  # noqa: E402
+from integrations.effect_kinds import Done, Result, Task, carries_out  # noqa: E402
+from integrations.effects import OPEN, plan  # noqa: E402
 from integrations.models import Connection, Effect  # noqa: E402
 
 # A child has no thread but its own when it begins.

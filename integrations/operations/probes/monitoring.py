@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django_q.models import Failure, Schedule
 
-from integrations.effects import list_messages
+from integrations.effect_kinds import list_messages
 from integrations.models import AlertRule, Connection, Drain, Effect
 from integrations.operations import alert_messages
 from integrations.operations.alert_rules import (

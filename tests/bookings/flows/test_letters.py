@@ -11,7 +11,7 @@ from bookings.flows import letters
 from bookings.models import Invitation, Meeting, Payment, Price
 from contacts.erasure import erase
 from contacts.models import Consent, Contact
-from integrations import effects
+from integrations import effect_actions
 from integrations.effects import plan
 from integrations.jobs import change_status
 from integrations.models import Connection, Effect
@@ -160,7 +160,7 @@ def test_a_letter_whose_fate_is_unknown_is_settled_by_a_person_and_then_counts(w
     tell()
     run_effects("zoom")
     Effect.objects.filter(kind="email.confirmation").update(status="waiting", cause="unknown_outcome", due_at=None)
-    effects.confirm_arrival(Effect.objects.get(kind="email.confirmation"))
+    effect_actions.confirm_arrival(Effect.objects.get(kind="email.confirmation"))
     book(version=2, status="cancelled")
     assert list_letters() == [(ZOE, "Cancelled")]
 
@@ -168,7 +168,7 @@ def test_a_letter_whose_fate_is_unknown_is_settled_by_a_person_and_then_counts(w
 def test_a_letter_that_an_operator_suppressed_is_not_planned_again(world: World) -> None:
     tell()
     run_effects("zoom")
-    effects.suppress(Effect.objects.get(kind="email.confirmation"), "The customer was called.")
+    effect_actions.suppress(Effect.objects.get(kind="email.confirmation"), "The customer was called.")
     book(version=2, title="Another title")
     book(version=3, status="cancelled")
     assert mail.outbox == []

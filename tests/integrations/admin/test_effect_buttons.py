@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from integrations.effects import try_now
+from integrations.effect_actions import try_now
 from integrations.exceptions import StateError
 from integrations.models import Connection, Effect
 from tests.factories import make_connection

@@ -15,11 +15,12 @@ from django_q.models import OrmQ
 from django_q.signals import pre_execute
 from django_q.signing import SignedPackage
 
-from integrations import correlation, effects
+from integrations import correlation, effect_kinds
 from integrations.correlation import carrying
 from integrations.deliveries import process
 from integrations.drains import drain
-from integrations.effects import Done, Kind, Result, Task, plan
+from integrations.effect_kinds import Done, Kind, Result, Task
+from integrations.effects import plan
 from integrations.http import record
 from integrations.jobs import drain_connection
 from integrations.models import Connection, Delivery, Effect
@@ -70,7 +71,7 @@ def crm(monkeypatch: pytest.MonkeyPatch) -> Connection:
     for name in ("test.bring", "test.tell"):
         is_state = name == "test.bring"
         kind = Kind(name, carry_out, is_state=is_state, is_findable=True, is_batched=is_state, priority=0)
-        monkeypatch.setitem(effects._kinds, name, kind)
+        monkeypatch.setitem(effect_kinds._kinds, name, kind)
     return make_connection("crm", provider="salesforce", base_url="https://acme.my.salesforce.com")
 
 

@@ -13,7 +13,8 @@ from django.utils import timezone
 from django_q.models import Schedule
 
 from integrations import http
-from integrations.effects import label_kind, reopen
+from integrations.effect_actions import reopen
+from integrations.effect_kinds import label_kind
 from integrations.exceptions import OutageError
 from integrations.ids import first_id_at
 from integrations.models import Alert, Connection, Delivery, Drain, Effect, Heartbeat
