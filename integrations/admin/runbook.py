@@ -153,8 +153,6 @@ class RunbookTaskAdmin(ReportAdmin):
             title="Runbook",
             overview=make_overview(states),
             groups=[(title, entries) for title, entries in groups if entries],
-            note=f"Tasks come due at {DUE_AT:%H:%M} by the clock of {settings.OPERATORS_TIME_ZONE}.",
-            history=address_of_list(SignOff),
         )
 
     def get_object(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
@@ -191,12 +189,12 @@ class RunbookTaskAdmin(ReportAdmin):
 def make_overview(states: list[State]) -> dict[str, str]:
     waiting = [state for state in states if state.is_open]
     overdue = sum(state.standing == Standing.OVERDUE for state in waiting)
-    if not waiting:
-        return {"tone": "good", "text": "Nothing is due."}
-    count = "One task is due" if len(waiting) == 1 else f"{len(waiting)} tasks are due"
+    count = {0: "Nothing is due", 1: "One task is due"}.get(len(waiting), f"{len(waiting)} tasks are due")
     return {
-        "tone": "bad" if overdue else "warn",
+        "tone": "bad" if overdue else "warn" if waiting else "good",
         "text": f"{count}, {overdue} of them overdue." if overdue else f"{count}.",
+        "line": f"Tasks come due at {DUE_AT:%H:%M} by the clock of {settings.OPERATORS_TIME_ZONE}.",
+        "link": link(address_of_list(SignOff), "What was signed off"),
     }
 
 
