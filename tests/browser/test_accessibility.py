@@ -74,6 +74,7 @@ class Inspector:
     def __post_init__(self) -> None:
         self.wrong: list[str] = []
         self.seen: list[str] = []
+        self.has_seen_navigation = False
         self.page.on("console", self.hear)
         self.page.on("pageerror", lambda error: self.note(str(error)))
 
@@ -93,12 +94,13 @@ class Inspector:
             self.note(f"answers {answer.status}")
         self.look_at_headings()
         self.look_at_width()
-        is_first = not self.seen
         self.seen.append(address)
+        is_whole = not self.has_seen_navigation
+        self.has_seen_navigation = self.has_seen_navigation or self.page.locator("#nav-sidebar").is_visible()
         self.page.evaluate(self.axe)
-        self.run(None, is_whole=is_first)
+        self.run(None, is_whole=is_whole)
         self.page.evaluate("document.documentElement.classList.add('dark')")
-        self.run(IN_THE_DARK, is_whole=is_first)
+        self.run(IN_THE_DARK, is_whole=is_whole)
         self.page.set_viewport_size(NARROW)
         self.look_at_width()
         self.run(WHERE_NARROW, is_whole=False)

@@ -17,7 +17,7 @@ from tests.processes.ledger import wait_until_quiet
 from tests.processes.nursery import Nursery
 from tests.processes.outside import Outside, connect
 from tests.processes.server import Server
-from tests.template_database import database_url
+from tests.template_database import copy_template, database_url
 
 
 @pytest.fixture(scope="session")
@@ -79,9 +79,10 @@ def connected(shared_connected: Installation, outside: Outside) -> Installation:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    """A database server of the test's own, to be stopped and started."""
+    """A database server of the test's own with all tables, to be stopped and started."""
     with tempfile.TemporaryDirectory(prefix="keepsync-", ignore_cleanup_errors=True) as folder:
         server = Server(Path(folder) / "postgres")
+        copy_template(os.environ["DATABASE_URL"], server.url)
         try:
             yield server
         finally:
