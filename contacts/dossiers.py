@@ -144,12 +144,25 @@ def find_sure_deliveries(dossier: Dossier) -> set[UUID]:
     return set(found.order_by().values_list("pk", flat=True))
 
 
-def find_told_deliveries(dossier: Dossier) -> set[UUID]:
-    """Those whose payload names the person: it has to be read. A name counts only in what is related to them."""
-    every = find_deliveries(dossier)
-    related = Delivery.objects.filter(join_conditions(each.related for each in every))
-    others = Delivery.objects.filter(join_conditions(each.any_other for each in every))
-    return find_telling(related, tells_of(dossier.marks)) | find_telling(others, tells_of(dossier.marks.identifying))
+def find_told_deliveries(dossier: Dossier, others: Q | None = None) -> set[UUID]:
+    """Those whose payload names the person: it has to be read. A name counts only in what is related to them.
+
+    Of what is not related, only `others` are read where they are given.
+    """
+    related = Delivery.objects.filter(join_conditions(each.related for each in find_deliveries(dossier)))
+    unrelated = Delivery.objects.filter(find_others(dossier) if others is None else others)
+    return find_telling(related, tells_of(dossier.marks)) | find_telling(unrelated, tells_of(dossier.marks.identifying))
+
+
+def find_others(dossier: Dossier) -> Q:
+    """What may be of anything, and so of this person too."""
+    return join_conditions(each.any_other for each in find_deliveries(dossier))
+
+
+def list_newest_others(dossier: Dossier, count: int) -> list[UUID]:
+    """Of those whose payload is still held."""
+    held = Delivery.objects.filter(find_others(dossier), erased_at=None, emptied_at=None)
+    return list(held.order_by("-pk").values_list("pk", flat=True)[:count])
 
 
 def tells_of(marks: Marks) -> Callable[[Payload], bool]:

@@ -28,6 +28,7 @@ from contacts.dossiers import (
     find_effects,
     find_sure_deliveries,
     find_told_deliveries,
+    list_newest_others,
     list_sections,
 )
 from contacts.models import Contact, ContactLink, Erasure
@@ -46,6 +47,7 @@ class ErasurePreview:
 
     `waiting` payloads are emptied once they have been worked on; `stuck` ones were refused or have failed for good, and
     are closed: replay them first, if they are news of others too. `elsewhere` has to be deleted there, by its users.
+    `is_partial`: there are more payloads that nothing leads to than were read for this; erasing reads them all.
     """
 
     counts: Mapping[str, int]
@@ -53,12 +55,16 @@ class ErasurePreview:
     stuck: int
     elsewhere: Sequence[Elsewhere]
     contacts: int
+    is_partial: bool
 
 
-def preview_erasure(contact: Contact) -> ErasurePreview:
-    """Changes nothing, and locks nothing."""
+def preview_erasure(contact: Contact, *, most_read: int = 0) -> ErasurePreview:
+    """Changes nothing, and locks nothing. Of the payloads that nothing leads to, the newest are read; for 0, all."""
     dossier = compile_dossier(contact)
-    payloads = find_told_deliveries(dossier) | find_sure_deliveries(dossier)
+    newest = list_newest_others(dossier, most_read + 1) if most_read else []
+    is_partial = len(newest) > most_read
+    told = find_told_deliveries(dossier, Q(pk__in=newest[:most_read]) if is_partial else None)
+    payloads = told | find_sure_deliveries(dossier)
     found = Delivery.objects.filter(pk__in=payloads, erased_at=None)
     waits = payload_erasure.TO_BE_WORKED_ON
     stuck = found.exclude(waits).filter(status__in=payload_erasure.UNSETTLED)
@@ -69,6 +75,7 @@ def preview_erasure(contact: Contact) -> ErasurePreview:
         stuck=unsettled["stuck"],
         elsewhere=list_elsewhere(dossier),
         contacts=len(dossier.family),
+        is_partial=is_partial,
     )
 
 

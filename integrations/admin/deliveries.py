@@ -101,9 +101,10 @@ class DeliveryAdmin(ReadOnlyMixin, LongListMixin, ReplayAdmin):
             return queryset, False
         if key := read_uuid(term):
             return queryset.filter(pk=key), False
-        # The index on delivery ids begins with the connection, and leaves rejected requests out: they have none.
-        named = Q(connection__in=list(Connection.objects.values_list("pk", flat=True)), delivery_id=term)
-        return queryset.filter((named & ~Q(status=Status.REJECTED)) | Q(subject=term)), False
+        # The index on delivery ids begins with the connection, and leaves refused requests out: they may claim any.
+        connections = list(Connection.objects.values_list("pk", flat=True))
+        named = Q(connection__in=connections, delivery_id=term, is_accepted=True)
+        return queryset.filter(named | Q(subject=term)), False
 
     @admin.display(description="received")
     def received(self, delivery: Delivery) -> str:

@@ -72,7 +72,7 @@ def plan_or_ask(request: HttpRequest, kind: Kind, chosen: QuerySet[Any], choice:
     )
     if form.is_valid():
         return make_plan(request, kind, chosen, choice, form.cleaned_data)
-    if len(chosen.order_by().values_list("pk")[: plans.LARGEST + 1]) > plans.LARGEST:
+    if chosen.order_by().values("pk")[: plans.LARGEST + 1].count() > plans.LARGEST:
         return refuse(request, choice, describe_limit(kind))
     return ask(request, kind, choice, forecast=foretell(kind, chosen), form=form)
 

@@ -90,6 +90,7 @@ class Delivery(models.Model):
             models.Index(fields=["subject", "id"], condition=~Q(subject=""), name="delivery_subject"),
             models.Index(fields=["fingerprint", "id"], condition=Q(status="dead"), name="delivery_dead"),
             models.Index(fields=["cause"], condition=Q(status="dead"), name="delivery_dead_cause"),
+            models.Index(fields=["fingerprint", "id"], condition=~Q(fingerprint=""), name="delivery_fingerprint"),
             models.Index(fields=["id"], condition=Q(erasing_since__isnull=False), name="delivery_erasing"),
             # Payloads that are still held, the oldest first.
             models.Index(

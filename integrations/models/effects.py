@@ -106,6 +106,7 @@ class Effect(models.Model):
             models.Index(fields=["delivery_id"], name="effect_delivery"),
             models.Index(fields=["external_id"], condition=~Q(external_id=""), name="effect_external_id"),
             models.Index(fields=["fingerprint", "id"], condition=Q(status="dead"), name="effect_dead"),
+            models.Index(fields=["fingerprint", "id"], condition=~Q(fingerprint=""), name="effect_fingerprint"),
             models.Index(fields=["status", "cause"], condition=Q(status__in=["waiting", "dead"]), name="effect_stuck"),
         ]
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from bookings.models import Attendance, Calendar, Conflict, Meeting, MeetingLink
 from contacts.models import CandidatePair, Contact, ContactLink, Identifier
-from integrations.models import Attempt, Connection, Delivery, Effect, FieldWrite
+from integrations.models import Attempt, Connection, Delivery, Effect, FieldWrite, WebhookSecret
 from integrations.pairs import make_pair
 from integrations.privacy.encryption import encrypt
 
@@ -41,6 +41,7 @@ class Filling:
         self.deliveries, self.people = deliveries, people
         self.user = User.objects.create_superuser("bench")
         self.calendar = Connection.objects.create(slug="calendar-live", provider="calendar_live")
+        self.secret = WebhookSecret.objects.create(connection=self.calendar, secret="of the benchmark")
         self.others = [Connection.objects.create(slug=provider, provider=provider) for provider in PROVIDERS]
         for crm in self.others[: len(CRMS)]:
             make_pair(self.calendar, crm, "two_way")
@@ -73,6 +74,7 @@ class Filling:
             part="0",
             connection_id="%(calendar)s",
             delivery_id="'dlv_' || number",
+            secret_id="%(secret)s",
             event_type="'event.updated'",
             subject=f"'evt_' || (1 + number %% {self.people})",
             status=status,
@@ -228,6 +230,7 @@ class Filling:
     def values(self) -> dict[str, Any]:
         return {
             "calendar": self.calendar.pk,
+            "secret": self.secret.pk,
             "others": [connection.pk for connection in self.others],
             "calendars": [calendar.pk for calendar in self.calendars],
             "text": encrypt(b"A text that somebody wrote"),

@@ -13,6 +13,7 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 from django.urls import Resolver404, resolve
 from playwright.sync_api import ConsoleMessage, Page, ViewportSize, expect
+from playwright.sync_api import TimeoutError as TooLongError
 
 from tests.browser.conftest import Installation
 from tests.browser.test_first_booking import log_in
@@ -48,9 +49,19 @@ async ([rules, isWhole]) => {
   const found = await axe.run(isWhole ? document : { exclude: [["#nav-sidebar"]] }, options);
   return found.violations
     .filter((each) => ["serious", "critical"].includes(each.impact))
-    .flatMap((each) => each.nodes.map((node) => `${each.id}: ${node.html.slice(0, 200)}`));
+    .flatMap((each) => each.nodes.map((node) => `${each.id}: ${node.html.slice(0, 200)}: ${node.failureSummary}`));
 }
 """
+
+
+# Colours that are still turning from light to dark are nobody's.
+STAND_STILL = """
+const still = new CSSStyleSheet();
+still.replaceSync("*, ::before, ::after { transition: none !important; animation: none !important; }");
+document.adoptedStyleSheets.push(still);
+"""
+FIT_MS = 2_000
+FITS = "document.documentElement.scrollWidth <= innerWidth"
 
 
 @pytest.fixture(scope="session")
@@ -97,7 +108,7 @@ class Inspector:
         self.seen.append(address)
         is_whole = not self.has_seen_navigation
         self.has_seen_navigation = self.has_seen_navigation or self.page.locator("#nav-sidebar").is_visible()
-        self.page.evaluate(self.axe)
+        self.page.evaluate(STAND_STILL + self.axe)
         self.run(None, is_whole=is_whole)
         self.page.evaluate("document.documentElement.classList.add('dark')")
         self.run(IN_THE_DARK, is_whole=is_whole)
@@ -117,8 +128,11 @@ class Inspector:
             self.note(f"its title is {self.page.title()!r}")
 
     def look_at_width(self) -> None:
-        width, seen = self.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-        if width > seen:
+        """Scripts may still be fitting the page into its new width."""
+        try:
+            self.page.wait_for_function(FITS, timeout=FIT_MS)
+        except TooLongError:
+            width, seen = self.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
             self.note(f"is {width} px wide on {seen}")
 
     def run(self, rules: list[str] | None, *, is_whole: bool) -> None:

@@ -184,6 +184,9 @@ def test_what_has_failed_for_good_or_was_refused_is_counted_before_and_closed(
     make_delivery(calendar, b'["Zoe.Okafor@example.com"]', delivery_id="", status="rejected", is_accepted=False)
     other = make_delivery(calendar, b'["sam@acme.example"]', delivery_id="", status="rejected", is_accepted=False)
     assert preview_erasure(zoe).stuck == 2
+    part = preview_erasure(zoe, most_read=2)
+    assert (part.stuck, part.is_partial) == (1, True)
+    assert preview_erasure(zoe, most_read=3) == preview_erasure(zoe)
     erase(zoe)
     assert list(Delivery.objects.order_by("pk").values_list("status", flat=True)) == [
         "processed", "discarded", "discarded", "rejected",

@@ -81,3 +81,14 @@ function namePickers() {
 }
 
 window.addEventListener("load", () => setTimeout(namePickers));
+
+// An instant is typed into two fields, and the label belongs to neither.
+function nameHalf(half) {
+  if (half.labels.length) return;
+  const label = document.querySelector(`label[for="${half.id.replace(/_\d$/, "")}"]`);
+  half.ariaLabel = [label?.textContent.trim(), half.placeholder].filter(Boolean).join(", ");
+}
+
+document.addEventListener("DOMContentLoaded", () => {
+  document.querySelectorAll(".datetime :is(.vDateField, .vTimeField)").forEach(nameHalf);
+});
