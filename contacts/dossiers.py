@@ -16,7 +16,7 @@ from contacts.marks import Marks
 from contacts.models import Contact
 from integrations.events import BookingChanged, Event, RecordChanged, RecordDeleted, RecordsMerged
 from integrations.models import Delivery, Effect
-from integrations.privacy.payload_erasure import Payload, find_telling
+from integrations.privacy.payload_erasure import Payload, find_telling, read_payloads
 
 NOTHING = Q(pk__in=[])
 
@@ -144,25 +144,28 @@ def find_sure_deliveries(dossier: Dossier) -> set[UUID]:
     return set(found.order_by().values_list("pk", flat=True))
 
 
-def find_told_deliveries(dossier: Dossier, others: Q | None = None) -> set[UUID]:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """`is_partial`: there are payloads that were not read."""
+
+    deliveries: set[UUID]
+    is_partial: bool = False
+
+
+def find_told_deliveries(dossier: Dossier, *, most_read: int | None = None) -> Told:
     """Those whose payload names the person: it has to be read. A name counts only in what is related to them.
 
-    Of what is not related, only `others` are read where they are given.
+    Of what may be of anything, the newest `most_read` are read, or all.
     """
-    related = Delivery.objects.filter(join_conditions(each.related for each in find_deliveries(dossier)))
-    unrelated = Delivery.objects.filter(find_others(dossier) if others is None else others)
-    return find_telling(related, tells_of(dossier.marks)) | find_telling(unrelated, tells_of(dossier.marks.identifying))
-
-
-def find_others(dossier: Dossier) -> Q:
-    """What may be of anything, and so of this person too."""
-    return join_conditions(each.any_other for each in find_deliveries(dossier))
-
-
-def list_newest_others(dossier: Dossier, count: int) -> list[UUID]:
-    """Of those whose payload is still held."""
-    held = Delivery.objects.filter(find_others(dossier), erased_at=None, emptied_at=None)
-    return list(held.order_by("-pk").values_list("pk", flat=True)[:count])
+    every = find_deliveries(dossier)
+    related = Delivery.objects.filter(join_conditions(each.related for each in every))
+    others = Delivery.objects.filter(join_conditions(each.any_other for each in every))
+    found, tells = find_telling(related, tells_of(dossier.marks)), tells_of(dossier.marks.identifying)
+    if most_read is None:
+        return Told(found | find_telling(others, tells))
+    newest = list(read_payloads(others, newest=most_read + 1))
+    found |= {payload.delivery for payload in newest[:most_read] if tells(payload)}
+    return Told(found, is_partial=len(newest) > most_read)
 
 
 def tells_of(marks: Marks) -> Callable[[Payload], bool]:

@@ -28,7 +28,6 @@ from contacts.dossiers import (
     find_effects,
     find_sure_deliveries,
     find_told_deliveries,
-    list_newest_others,
     list_sections,
 )
 from contacts.models import Contact, ContactLink, Erasure
@@ -58,13 +57,11 @@ class ErasurePreview:
     is_partial: bool
 
 
-def preview_erasure(contact: Contact, *, most_read: int = 0) -> ErasurePreview:
-    """Changes nothing, and locks nothing. Of the payloads that nothing leads to, the newest are read; for 0, all."""
+def preview_erasure(contact: Contact, *, most_read: int | None = None) -> ErasurePreview:
+    """Changes nothing, and locks nothing. Of the payloads that nothing leads to, the newest `most_read` are read."""
     dossier = compile_dossier(contact)
-    newest = list_newest_others(dossier, most_read + 1) if most_read else []
-    is_partial = len(newest) > most_read
-    told = find_told_deliveries(dossier, Q(pk__in=newest[:most_read]) if is_partial else None)
-    payloads = told | find_sure_deliveries(dossier)
+    told = find_told_deliveries(dossier, most_read=most_read)
+    payloads = told.deliveries | find_sure_deliveries(dossier)
     found = Delivery.objects.filter(pk__in=payloads, erased_at=None)
     waits = payload_erasure.TO_BE_WORKED_ON
     stuck = found.exclude(waits).filter(status__in=payload_erasure.UNSETTLED)
@@ -75,13 +72,13 @@ def preview_erasure(contact: Contact, *, most_read: int = 0) -> ErasurePreview:
         stuck=unsettled["stuck"],
         elsewhere=list_elsewhere(dossier),
         contacts=len(dossier.family),
-        is_partial=is_partial,
+        is_partial=told.is_partial,
     )
 
 
 def erase(contact: Contact, *, user: AbstractBaseUser | None = None) -> Erasure:
     """Erase the person for good, and return the receipt. Doing it once more finds nothing, and is harmless."""
-    told = find_told_deliveries(compile_dossier(contact))
+    told = find_told_deliveries(compile_dossier(contact)).deliveries
     made: list[Erasure] = []
     run_race(lambda: made.append(erase_now(contact, told, user)))
     return made[-1]

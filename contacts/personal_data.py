@@ -54,7 +54,7 @@ def export_person(contact: Contact) -> dict[str, Any]:
 
 
 def export_deliveries(dossier: Dossier) -> list[dict[str, Any]]:
-    keys = find_told_deliveries(dossier) | find_sure_deliveries(dossier)
+    keys = find_told_deliveries(dossier).deliveries | find_sure_deliveries(dossier)
     found = Delivery.objects.filter(pk__in=keys)
     own = [payload for payload in read_payloads(found) if is_of_nobody_else(dossier, payload)]
     texts = {payload.delivery: payload.body.decode("utf-8", "replace") for payload in own}

@@ -71,13 +71,13 @@ def find_telling(found: QuerySet[Delivery], tells: Callable[[Payload], bool]) ->
     return {payload.delivery for payload in read_payloads(found) if tells(payload)}
 
 
-def read_payloads(found: QuerySet[Delivery]) -> Iterator[Payload]:
-    """Those that were not erased, in the order of their ids. What cannot be decrypted tells nobody anything."""
-    rows = (
-        found.filter(erased_at=None, emptied_at=None)
-        .order_by("pk")
-        .values_list("pk", "connection", "connection__provider", "body")
-    )
+def read_payloads(found: QuerySet[Delivery], *, newest: int | None = None) -> Iterator[Payload]:
+    """Those that were not erased, in the order of their ids; or so many of the newest, which come first.
+
+    What cannot be decrypted tells nobody anything.
+    """
+    held = found.filter(erased_at=None, emptied_at=None).order_by("-pk" if newest else "pk")
+    rows = held.values_list("pk", "connection", "connection__provider", "body")[:newest]
     for key, connection_id, provider, body in rows.iterator(chunk_size=CHUNK):
         if not isinstance(body, Unreadable):
             yield Payload(key, connection_id, provider, bytes(body))
