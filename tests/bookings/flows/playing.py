@@ -14,6 +14,7 @@ from django.utils import timezone
 from bookings.models import Meeting
 from integrations.deliveries import process
 from integrations.drains import drain
+from integrations.effects import OPEN
 from integrations.models import Connection, Delivery, Drain, Effect
 from integrations.pairs import make_pair
 from tests.factories import SECRET, encode, make_connection, post_webhook, read_sample, receive
@@ -107,7 +108,8 @@ def run_effects(*slugs: str) -> None:
 def list_connections(slugs: tuple[str, ...]) -> list[Connection]:
     if slugs:
         return [Connection.objects.get(slug=slug) for slug in slugs]
-    return list(Connection.objects.order_by("id"))
+    busy = Effect.objects.filter(status__in=OPEN).values("connection")
+    return list(Connection.objects.filter(pk__in=busy).order_by("id"))
 
 
 def drain_now(connection: Connection) -> int:
