@@ -23,6 +23,7 @@ from integrations.admin.formats import (
     NOTHING,
     address_of,
     address_of_list,
+    format_span,
     format_utc,
     link,
     link_to,
@@ -207,8 +208,7 @@ class ReconciliationRunAdmin(ReadOnlyMixin, LongListMixin, ProgressAdmin):
     def lasted(self, run: ReconciliationRun) -> str:
         if run.finished_at is None:
             return NOTHING
-        seconds = round((run.finished_at - run.created_at).total_seconds())
-        return f"{seconds // 60} min {seconds % 60} s" if seconds >= 60 else f"{seconds} s"
+        return format_span(run.finished_at - run.created_at)
 
     @admin.display(description="notes")
     def remarks(self, run: ReconciliationRun) -> str:

@@ -1,6 +1,5 @@
 """Test bookings in the admin: made on a page that says what will happen, watched live, cancelled; and the last step."""
 
-from datetime import timedelta
 from typing import Any
 
 from django import forms
@@ -22,6 +21,7 @@ from integrations.admin.formats import (
     NOTHING,
     address_of,
     address_of_list,
+    format_span,
     format_utc,
     link,
     link_to,
@@ -191,13 +191,9 @@ def show_stage(stage: Stage) -> ProgressStage:
         label=show_label(*LABELS[stage.state]),
         text=stage.text,
         at=format_utc(stage.at) if stage.at else "",
-        after=show_seconds(stage.after) if stage.after is not None else "",
+        after=format_span(stage.after) if stage.after is not None else "",
         link=link_to(stage.row, "Open") if stage.row is not None else "",
     )
-
-
-def show_seconds(span: timedelta) -> str:
-    return f"{max(span.total_seconds(), 0):.1f} s"
 
 
 # --- The last of the first steps --------------------------------------------------------------------------------------

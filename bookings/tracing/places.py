@@ -8,9 +8,8 @@ from django.utils.safestring import SafeString
 
 from bookings.models import Payment
 from bookings.tracing.reading import Trace
-from integrations.admin.formats import NOTHING, link_to, show_instant, show_label
+from integrations.admin.formats import NOTHING, format_span, link_to, show_instant, show_label
 from integrations.admin.panels import Panel
-from integrations.admin.timeline import format_lag
 from integrations.models import Connection, Token
 from integrations.providers import PROVIDERS, name_provider
 from integrations.providers.sites import Shown, Site
@@ -48,7 +47,7 @@ def list_link_rows(trace: Trace, sites: Mapping[int, Site], lags: Mapping[int, t
             NOTHING if link.is_gone else open_there(connection.provider, page),
             state,
             show_instant(link.pushed_at),
-            NOTHING if lag is None else format_lag(lag),
+            NOTHING if lag is None else format_span(lag),
         ]
 
 

@@ -11,9 +11,9 @@ from bookings.models import Meeting
 from bookings.reconciliation_admin import MEETING_BUTTON
 from bookings.sync import UPSERT
 from bookings.tracing.reading import Trace
-from integrations.admin.formats import relate
+from integrations.admin.formats import format_span, relate
 from integrations.admin.halts import list_ways
-from integrations.admin.timeline import Origin, Step, Way, format_lag
+from integrations.admin.timeline import Origin, Step, Way
 from integrations.effect_actions import is_unknown
 from integrations.models import Attempt, Connection, Effect
 from integrations.providers import name_provider
@@ -68,7 +68,7 @@ def say_arrived(trace: Trace, lags: Mapping[int, timedelta]) -> str:
         return "It is here, and nothing of it is to go anywhere."
     if not lags:
         return "All of it arrived everywhere."
-    return f"All of it arrived everywhere, {format_lag(max(lags.values()))} after the change over there."
+    return f"All of it arrived everywhere, {format_span(max(lags.values()))} after the change over there."
 
 
 def say_of_step(step: Step) -> str:

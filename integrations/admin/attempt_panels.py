@@ -7,9 +7,16 @@ from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from integrations.admin.formats import NOTHING, format_json, show_choice, show_folded, show_instant
+from integrations.admin.formats import (
+    NOTHING,
+    format_json,
+    format_seconds,
+    format_span,
+    show_choice,
+    show_folded,
+    show_instant,
+)
 from integrations.admin.panels import Panel, panel_on
-from integrations.admin.timeline import format_seconds
 from integrations.models import Attempt, Delivery, Effect
 
 Outcome = Attempt.Outcome
@@ -60,7 +67,7 @@ def show_error(attempt: Attempt) -> str:
 def show_duration(attempt: Attempt) -> str:
     if attempt.finished_at is None:
         return NOTHING
-    return format_seconds((attempt.finished_at - attempt.started_at).total_seconds())
+    return format_span(attempt.finished_at - attempt.started_at)
 
 
 def show_calls(attempt: Attempt) -> SafeString | str:

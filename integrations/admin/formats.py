@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -16,6 +16,8 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince, timeuntil
 
 NOTHING = "-"
+MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
+UNITS = ((DAY_S, "d", HOUR_S, "h"), (HOUR_S, "h", MINUTE_S, "min"), (MINUTE_S, "min", 1, "s"))
 
 
 def show_instant(moment: datetime | None) -> SafeString | str:
@@ -37,6 +39,20 @@ def relate(moment: datetime) -> str:
 
 def format_utc(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def format_span(span: timedelta) -> str:
+    """The two largest units of it. Clocks differ: what seems to come before its cause came at once."""
+    seconds = max(0.0, span.total_seconds())
+    if seconds < MINUTE_S:
+        return format_seconds(seconds)
+    unit, name, smaller, smaller_name = next(each for each in UNITS if seconds >= each[0])
+    rest = int(seconds % unit // smaller)
+    return f"{int(seconds // unit)} {name}" + (f" {rest} {smaller_name}" if rest else "")
+
+
+def format_seconds(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
 
 
 def show_label(text: str, variant: str = "") -> SafeString:

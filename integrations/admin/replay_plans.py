@@ -12,6 +12,7 @@ from integrations.admin.formats import (
     NOTHING,
     address_of,
     address_of_list,
+    format_span,
     format_utc,
     link,
     link_to,
@@ -167,8 +168,8 @@ def show_receipt(request: HttpRequest, plan: ReplayPlan) -> Panel | None:
         *(["Dead again", Cause(name).label if name else NOTHING, f"{n:,}"] for name, n in by_size(receipt["by_cause"])),
         *(["Skipped", Verdict(name).label, f"{n:,}"] for name, n in by_size(receipt["by_reason"])),
     ]
-    lasted = timedelta(seconds=receipt["lasted_s"])
-    note = f"{receipt['replayed']:,} of {receipt['total']:,} items were replayed. It took {lasted} h."
+    lasted = format_span(timedelta(seconds=receipt["lasted_s"]))
+    note = f"{receipt['replayed']:,} of {receipt['total']:,} items were replayed. It took {lasted}."
     return Panel("Receipt", headers=["Outcome", "Because", "Items"], rows=rows, note=note)
 
 

@@ -5,14 +5,14 @@ A step that belongs to a message also says how long after the change it happened
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import pairwise
 from uuid import UUID
 
 from django.utils.safestring import SafeString
 
-MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
-UNITS = ((DAY_S, "d", HOUR_S, "h"), (HOUR_S, "h", MINUTE_S, "min"), (MINUTE_S, "min", 1, "s"))
+from integrations.admin.formats import format_span
+
 # How colours are called by labels, and by the dot beside a step.
 TONES = {"success": "good", "warning": "warn", "danger": "bad", "info": "new", "primary": "new"}
 
@@ -84,7 +84,7 @@ class Line:
 def lay_out(steps: Iterable[Step], origins: Mapping[UUID, Origin]) -> list[Line]:
     """Oldest first; of two at the same time, in the order in which they were given."""
     ordered = sorted(steps, key=lambda step: step.at)
-    gaps = ["", *(f"{format_lag(later.at - earlier.at)} later" for earlier, later in pairwise(ordered))]
+    gaps = ["", *(f"{format_span(later.at - earlier.at)} later" for earlier, later in pairwise(ordered))]
     return [Line(step, gap, tell_since_origin(step, origins)) for step, gap in zip(ordered, gaps, strict=False)]
 
 
@@ -93,18 +93,4 @@ def tell_since_origin(step: Step, origins: Mapping[UUID, Origin]) -> str:
     if origin is None or step.at == origin.at:
         return ""
     since = "the change over there" if origin.is_change else "it came in"
-    return f"{format_lag(step.at - origin.at)} after {since}"
-
-
-def format_lag(lag: timedelta) -> str:
-    """The two largest units of it. Clocks differ: what seems to come before its cause came at once."""
-    seconds = max(0.0, lag.total_seconds())
-    if seconds < MINUTE_S:
-        return format_seconds(seconds)
-    unit, name, smaller, smaller_name = next(each for each in UNITS if seconds >= each[0])
-    rest = int(seconds % unit // smaller)
-    return f"{int(seconds // unit)} {name}" + (f" {rest} {smaller_name}" if rest else "")
-
-
-def format_seconds(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
+    return f"{format_span(step.at - origin.at)} after {since}"

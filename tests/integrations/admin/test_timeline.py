@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from uuid_utils.compat import uuid7
 
-from integrations.admin.timeline import Origin, Step, finish, format_lag, lay_out
+from integrations.admin.formats import format_span
+from integrations.admin.timeline import Origin, Step, finish, lay_out
 
 START = datetime(2026, 11, 24, 9, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -30,8 +31,8 @@ def make_step(name: str, after_s: float, **fields: object) -> Step:
         (86_400 * 40, "40 d"),
     ],
 )
-def test_a_lag_is_told_in_its_two_largest_units(seconds: float, shown: str) -> None:
-    assert format_lag(seconds * SECOND) == shown
+def test_a_span_is_told_in_its_two_largest_units(seconds: float, shown: str) -> None:
+    assert format_span(seconds * SECOND) == shown
 
 
 def test_steps_are_ordered_by_time_and_causes_stay_before_what_they_led_to() -> None:
