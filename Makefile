@@ -12,7 +12,7 @@ OIDC := tests/oauth
 NPM := $(shell command -v npm)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test two-way test-fast test-contracts accessibility lint format types layers migrations deploy-check node-packages bench-intake bench-sync bench-dedupe bench-find-duplicates bench-reconcile bench-admin simulate lock clean
+.PHONY: help install run test two-way test-fast test-contracts coverage accessibility lint format types layers migrations deploy-check node-packages bench-intake bench-sync bench-dedupe bench-find-duplicates bench-reconcile bench-admin simulate lock clean
 
 help:  ## Show the targets.
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "%-21s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,10 +35,10 @@ run: $(VENV)/run.stamp  ## Start web, worker and sandbox, with demo data (EMPTY=
 CONTRACTS := tests/integrations/providers tests/integrations/sandbox
 
 # The checks run two at a time: mypy takes as long as all the others.
-# What starts processes mostly waits for them, so three at a time keep two cores busy; coverage would see none of it.
+# What starts processes mostly waits for them, so three at a time keep two cores busy.
 test: $(VENV)/dev.stamp  ## Run every check and every test.
 	@$(MAKE) --no-print-directory -j 2 --output-sync=target lint types layers migrations deploy-check node-packages
-	$(PY) -m pytest -q -n 2 -m "not slow and not browser" --cov --cov-report=term:skip-covered
+	$(PY) -m pytest -q -n 2 -m "not slow and not browser"
 	$(PY) -m pytest -q -n 3 --dist worksteal -m "slow or browser"
 
 test-fast: $(VENV)/dev.stamp  ## Run what serves while you work: not the slow ones, nor the adapters' and the sandbox's.
@@ -46,6 +46,10 @@ test-fast: $(VENV)/dev.stamp  ## Run what serves while you work: not the slow on
 
 test-contracts: $(VENV)/dev.stamp  ## Hold the adapters and the sandbox to the providers' specifications.
 	$(PY) -m pytest -q -n 2 -m "not slow" $(CONTRACTS)
+
+# What is measured takes twice as long, and what runs in processes of its own is not seen.
+coverage: $(VENV)/dev.stamp  ## Say which lines and branches the fast tests leave out.
+	$(PY) -m pytest -q -n 2 -m "not slow and not browser" --cov --cov-report=term:skip-covered
 
 accessibility: $(VENV)/dev.stamp node-packages  ## Look through every kind of page of the admin with axe-core (minutes).
 	CRAWL=1 $(PY) -m pytest -q tests/browser/test_accessibility.py
