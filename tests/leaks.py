@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,8 @@ from django_q.signing import SignedPackage
 
 from integrations.privacy.logs import RedactedJsonFormatter
 
+SURE_LENGTH = 6
+
 
 def list_spellings(needle: str) -> set[bytes]:
     """The ways in which a text may stand somewhere, in lower case."""
@@ -25,7 +28,14 @@ def list_spellings(needle: str) -> set[bytes]:
 
 def find_in(haystack: bytes, needles: Collection[str]) -> set[str]:
     haystack = haystack.lower()
-    return {needle for needle in needles if any(spelling in haystack for spelling in list_spellings(needle))}
+    return {needle for needle in needles if any(stands_in(haystack, each) for each in list_spellings(needle))}
+
+
+def stands_in(haystack: bytes, spelling: bytes) -> bool:
+    """A short one has to be a word: three given letters stand somewhere in every few pages of base64."""
+    if len(spelling) >= SURE_LENGTH:
+        return spelling in haystack
+    return re.search(rb"(?<![a-z0-9])" + re.escape(spelling) + rb"(?![a-z0-9])", haystack) is not None
 
 
 def fold(data: bytes) -> bytes:

@@ -174,3 +174,9 @@ def test_search_would_find_what_stands_in_clear():
         assert "Zoë Okafor" in find_in(fold(spelling.encode()), {"Zoë Okafor"})
     Contact.objects.create(full_name="x", country="", lead_source="Okafor")
     assert find_in(fold(read_database()["contacts_contact"]), {"Okafor"}) == {"Okafor"}
+
+
+def test_a_short_text_is_found_where_it_is_a_word_only():
+    assert find_in(b'{"given": "Zoe"}', {"zoe"}) == {"zoe"}
+    assert find_in(b"zoe.okafor@example.com", {"zoe"}) == {"zoe"}
+    assert find_in(b"gAJ9xQZoe7Lk", {"zoe"}) == set()
