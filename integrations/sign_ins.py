@@ -119,9 +119,12 @@ def count_code(user: User) -> SignInCount:
 @transaction.atomic
 def count_at(door: Door, about: str, *, user: User | None, address: str) -> SignInCount:
     now, (_, length) = timezone.now(), LIMITS[door]
-    fresh = {"door": door, "user": user, "address": address if door != Door.ACCOUNT else "", "ends_at": now + length}
-    locked = SignInCount.objects.select_for_update(of=("self",))
-    row, _ = locked.get_or_create(key=digest(f"sign-in {door}", about), defaults=fresh)
+    where = address if door != Door.ACCOUNT else ""
+    key = digest(f"sign-in {door}", about)
+    fresh = SignInCount(key=key, door=door, user=user, address=where, ends_at=now + length)
+    # Made or found, it is locked by this: who is right at this moment may take it back before or after, not between.
+    SignInCount.objects.bulk_create([fresh], update_conflicts=True, unique_fields=["key"], update_fields=["door"])
+    row = SignInCount.objects.get(key=key)
     if row.ends_at <= now:
         row.tries, row.ends_at = 0, now + length
     row.tries += 1
