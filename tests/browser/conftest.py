@@ -104,7 +104,7 @@ def wait_until_ready(installation: Installation, process: subprocess.Popen[bytes
         assert process.poll() is None, log.read_text()[-3000:]
         assert time.monotonic() < deadline, log.read_text()[-3000:]
         time.sleep(0.2)
-    assert requests.get(f"{installation.web}/readyz", timeout=5).ok
+    assert requests.get(f"{installation.web}/readyz", timeout=30).ok
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from honcho.manager import Manager
 from integrations import demo
 
 HOST = "127.0.0.1"
-START_TIMEOUT_S = 60
+START_TIMEOUT_S, ANSWER_S = 150, 10
 
 
 class Command(BaseCommand):
@@ -62,7 +62,7 @@ class Command(BaseCommand):
     def welcome(self, is_empty: bool) -> None:
         """Once all three answer: the demo's bookings, made at the sandbox like a customer's, and where to look."""
         if not wait_until_ready():
-            self.stderr.write("Keepsync did not become ready within a minute: see the lines above.")
+            self.stderr.write(f"Keepsync did not become ready within {START_TIMEOUT_S} s: see the lines above.")
             return
         booked = 0 if is_empty else demo.book_examples()
         self.stdout.write(demo.welcome_text(booked) + (demo.first_steps_text() if is_empty else ""))
@@ -90,6 +90,6 @@ def wait_until_ready() -> bool:
 
 def answers(address: str) -> bool:
     try:
-        return requests.get(address, timeout=2).ok
+        return requests.get(address, timeout=ANSWER_S).ok
     except requests.RequestException:
         return False
