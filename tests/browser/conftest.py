@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import pytest
 import requests
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.ports import free_port
 from tests.processes.installation import fresh_database
 from tests.processes.processes import run
 
@@ -59,7 +59,7 @@ def installation(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def new_installation(folder: Path, *options: str, **variables: str) -> Iterator[Installation]:
     """`manage.py run` on a database and ports of its own; its environment has the variables besides."""
     with fresh_database(os.environ["DATABASE_URL"]) as url:
-        yield from run_on({**variables, "DATABASE_URL": url}, find_ports(2), folder, *options)
+        yield from run_on({**variables, "DATABASE_URL": url}, [free_port(), free_port()], folder, *options)
 
 
 def run_on(variables: Mapping[str, str], ports: list[int], folder: Path, *options: str) -> Iterator[Installation]:
@@ -88,14 +88,6 @@ def run_on(variables: Mapping[str, str], ports: list[int], folder: Path, *option
     finally:
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0, log.read_text()[-3000:]
-
-
-def find_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def wait_until_ready(installation: Installation, process: subprocess.Popen[bytes], log: Path) -> None:

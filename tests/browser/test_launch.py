@@ -17,9 +17,10 @@ from playwright.sync_api import Browser, Page, expect
 from integrations.demo import PASSWORD, USERNAME
 from integrations.operations.certificates import make_context
 from integrations.privacy.keys import generate_key
-from tests.browser.conftest import Installation, find_ports, new_installation, take_picture
+from tests.browser.conftest import Installation, new_installation, take_picture
 from tests.browser.test_first_booking import book, reload_until, shows
 from tests.integrations.operations.test_certificates import Authority
+from tests.ports import free_port
 from tests.processes.processes import Group, run
 from tests.processes.waiting import wait_for
 
@@ -101,7 +102,7 @@ def live(tried: Installation, folder: Path) -> Iterator[tuple[str, Mapping[str, 
     authority = Authority()
     certificate, trusted = authority.issue(folder, "localhost", days=60), folder / "authority.pem"
     trusted.write_text(authority.pem)
-    [port] = find_ports(1)
+    port = free_port()
     web = f"https://localhost:{port}"
     environ = {
         **tried.environ,

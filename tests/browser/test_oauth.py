@@ -15,8 +15,9 @@ from playwright.sync_api import Page, Route, expect
 from tests.browser.conftest import take_picture
 from tests.factories import SECRET
 from tests.oauth.server import SCOPES, AuthorisationServer, Gate
+from tests.ports import free_port
 from tests.processes.holding_proxy import serving
-from tests.processes.installation import Installation, free_port, fresh_database, prepare
+from tests.processes.installation import Installation, fresh_database, prepare
 from tests.processes.ledger import Entry, read_entries, wait_until_all_over
 from tests.processes.outside import ACCESS_TOKEN, Outside
 from tests.processes.samples import Payload, make_booking

@@ -13,9 +13,9 @@ from urllib.parse import urlencode
 
 import pytest
 
+from tests.ports import free_port
 from tests.processes.exchanges import Answer, exchange
 from tests.processes.holding_proxy import Holds, HttpExchange, HttpProxy
-from tests.processes.installation import free_port
 from tests.processes.waiting import wait_for
 
 FOLDER = Path(__file__).parent

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from psycopg import sql
 
 from integrations.privacy.keys import generate_key
 from tests.factories import SECRET, encode, webhook_headers
+from tests.ports import free_port
 from tests.processes.exchanges import Answer, exchange
 from tests.processes.processes import Group, run
 from tests.processes.waiting import wait_for
@@ -41,12 +41,6 @@ def fresh_database(server: str) -> Iterator[str]:
     finally:
         with psycopg.connect(server, autocommit=True) as connection:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

@@ -10,9 +10,10 @@ from typing import Any, Self
 from urllib.parse import urlencode
 
 from tests.factories import SECRET
+from tests.ports import free_port
 from tests.processes.exchanges import Answer, exchange
 from tests.processes.holding_proxy import Holds, HttpProxy, SmtpProxy, serving
-from tests.processes.installation import Installation, free_port, prepare
+from tests.processes.installation import Installation, prepare
 from tests.processes.processes import Group
 from tests.processes.waiting import wait_for
 

@@ -9,8 +9,9 @@ from typing import Any, Self
 from uuid import uuid4
 
 from integrations.demo import ACCESS_TOKEN
+from tests.ports import free_port
 from tests.processes.exchanges import exchange
-from tests.processes.installation import Installation, free_port
+from tests.processes.installation import Installation
 from tests.processes.processes import Group
 from tests.processes.waiting import wait_for
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from integrations.sandbox.calendar_live.teams import make_calendars
+from tests.ports import free_port
 from tests.processes.exchanges import Answer, exchange
-from tests.processes.installation import free_port
 from tests.processes.town import PREPARE, Town
 
 TEAMS = make_calendars(20)

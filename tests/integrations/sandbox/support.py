@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -24,6 +23,7 @@ from jsonschema import Draft202012Validator
 from integrations.sandbox.calendar_live.world import World
 from integrations.sandbox.persistence import StateFile
 from integrations.sandbox.webhooks import Mishap
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 CONTRACT = ROOT / "tests" / "contracts" / "calendar_live"
@@ -169,13 +169,6 @@ def running_sandbox(directory: Path, **variables: str) -> Iterator[Sandbox]:
         finally:
             process.terminate()
             process.wait(DEADLINE_S)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _answers(session: requests.Session, url: str) -> bool:

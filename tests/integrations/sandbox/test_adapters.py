@@ -35,7 +35,8 @@ from integrations.providers.zoom import client as zoom
 from integrations.providers.zoom.provider import Zoom
 from tests.integrations.sandbox.authorising import CHALLENGE, VERIFIER
 from tests.integrations.sandbox.playing import ACCESS_TOKEN
-from tests.integrations.sandbox.support import Receiver, Sandbox, free_port, receiving, running_sandbox, wait_until
+from tests.integrations.sandbox.support import Receiver, Sandbox, receiving, running_sandbox, wait_until
+from tests.ports import free_port
 
 pytestmark = pytest.mark.slow
 
