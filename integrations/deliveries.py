@@ -215,6 +215,14 @@ REPLAYABLE = {Status.DEAD, Status.DISCARDED, Status.PROCESSED, Status.IGNORED, S
 DISCARDABLE = {Status.DEAD, Status.RETRYING, Status.REJECTED}
 
 
+def sent_as(delivery_id: str, connections: Sequence[int]) -> Q:
+    """Those that their sender calls so, at these connections, with which the index on delivery ids begins.
+
+    Refused requests are left out, as the index does: they may claim any id.
+    """
+    return Q(connection__in=connections, delivery_id=delivery_id, is_accepted=True)
+
+
 def may_replay(delivery: Delivery) -> bool:
     return delivery.is_accepted and not delivery.emptied_at and delivery.status in REPLAYABLE
 

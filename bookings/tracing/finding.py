@@ -23,6 +23,7 @@ from contacts.histories import history_of
 from contacts.identifiers import hold, normalise_typed_phone
 from contacts.models import Contact, ContactLink, Identifier
 from contacts.normalisation import normalise_email
+from integrations.deliveries import sent_as
 from integrations.models import Connection, Delivery, Effect, FieldWrite
 
 Kind = Identifier.Kind
@@ -85,9 +86,7 @@ def find_by_name(term: str) -> Iterator[Model]:
     records = ContactLink.objects.filter(connection__in=connections, external_id=term)
     attendees = hold(Contact.objects, Kind.ATTENDEE_ID, term).values_list("pk", flat=True)
     yield from find_living_contacts([*records.values_list("contact", flat=True), *attendees])
-    # The index on delivery ids begins with the connection, and leaves rejected requests out: they have none.
-    sent = Q(connection__in=connections, delivery_id=term, is_accepted=True)
-    yield from lean(Delivery).filter(sent).order_by("-id")[:LIMIT]
+    yield from lean(Delivery).filter(sent_as(term, connections)).order_by("-id")[:LIMIT]
     done = Q(subject=term) | Q(external_id=term) | Q(idempotency_key=term)
     yield from lean(Effect).filter(done).order_by("-id")[:LIMIT]
 

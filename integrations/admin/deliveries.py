@@ -16,6 +16,7 @@ from integrations.admin.delivery_buttons import BUTTONS
 from integrations.admin.filters import InstantRangeFilter, SeenFilter
 from integrations.admin.formats import NOTHING, link_to, read_uuid, show_choice, show_instant
 from integrations.admin.replaying import DELIVERIES, ReplayAdmin
+from integrations.deliveries import sent_as
 from integrations.models import Connection, Delivery
 
 Status = Delivery.Status
@@ -101,10 +102,8 @@ class DeliveryAdmin(ReadOnlyMixin, LongListMixin, ReplayAdmin):
             return queryset, False
         if key := read_uuid(term):
             return queryset.filter(pk=key), False
-        # The index on delivery ids begins with the connection, and leaves refused requests out: they may claim any.
         connections = list(Connection.objects.values_list("pk", flat=True))
-        named = Q(connection__in=connections, delivery_id=term, is_accepted=True)
-        return queryset.filter(named | Q(subject=term)), False
+        return queryset.filter(sent_as(term, connections) | Q(subject=term)), False
 
     @admin.display(description="received")
     def received(self, delivery: Delivery) -> str:

@@ -73,7 +73,7 @@ def plan_or_ask(request: HttpRequest, kind: Kind, chosen: QuerySet[Any], choice:
     if form.is_valid():
         return make_plan(request, kind, chosen, choice, form.cleaned_data)
     if chosen.order_by().values("pk")[: plans.LARGEST + 1].count() > plans.LARGEST:
-        return refuse(request, choice, describe_limit(kind))
+        return refuse(request, choice, plans.describe_limit(kind))
     return ask(request, kind, choice, forecast=foretell(kind, chosen), form=form)
 
 
@@ -114,10 +114,6 @@ def make_plan(
 def refuse(request: HttpRequest, choice: Choice, text: str) -> HttpResponse:
     messages.error(request, text)
     return HttpResponseRedirect(choice.back)
-
-
-def describe_limit(kind: Kind) -> str:
-    return f"These are more than {plans.LARGEST:,} {kind.plural}: narrow the filter, and make several plans."
 
 
 def show_forecast(forecast: Forecast, *, title: str = "What it will do") -> Panel:

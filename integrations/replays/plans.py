@@ -47,10 +47,14 @@ def make(
     if not plan.total:
         raise StateError(f"There are no such {kind.plural}.")
     if plan.total > LARGEST:
-        raise StateError(f"These are more than {LARGEST:,} {kind.plural}: narrow the filter, and make several plans.")
+        raise StateError(describe_limit(kind))
     plan.needs_approval = plan.total > settings.REPLAY_APPROVAL_ABOVE
     plan.save(update_fields=["total", "needs_approval"])
     return plan
+
+
+def describe_limit(kind: Kind) -> str:
+    return f"These are more than {LARGEST:,} {kind.plural}: narrow the filter, and make several plans."
 
 
 def freeze(plan: ReplayPlan, kind: Kind, chosen: QuerySet[Any]) -> int:

@@ -32,7 +32,8 @@ from integrations.privacy.keys import generate_key
 from tests.benchmarks.intake import make_database
 from tests.benchmarks.intake import wait_for as wait_for_port
 from tests.benchmarks.pace import Sent, send_all
-from tests.benchmarks.sync import CALENDAR, SECRET, find_free_port, find_percentiles, make_request
+from tests.benchmarks.sync import CALENDAR, SECRET, find_percentiles, make_request
+from tests.ports import free_port
 from tests.processes.processes import ROOT, Group, run
 
 GOAL_S, GOAL_MIB = 20 * 60, 2048
@@ -47,7 +48,7 @@ class Bench:
 
     url: str
     folder: Path
-    port: int = field(default_factory=find_free_port)
+    port: int = field(default_factory=free_port)
     groups: list[Group] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=itertools.count)
 

@@ -9,7 +9,6 @@ import argparse
 import json
 import os
 import platform
-import socket
 import sys
 import tempfile
 import time
@@ -22,6 +21,7 @@ from integrations.privacy.keys import generate_key
 from tests.benchmarks import town
 from tests.benchmarks.intake import make_database
 from tests.benchmarks.intake import wait_for as wait_for_port
+from tests.ports import free_port
 from tests.processes.processes import Group, run
 
 QUICK, WHOLE = 5_000, 100_000
@@ -37,16 +37,10 @@ KINDS = {
 # --- The benchmark ----------------------------------------------------------------------------------------------------
 
 
-def find_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def compare(count: int, latency_ms: float) -> bool:
     """Whether both runs found what they had to find."""
     expected = Counter(KINDS[way] for number in range(count) if (way := town.way_of(number)))
-    port = find_free_port()
+    port = free_port()
     database.ensure_running()
     with tempfile.TemporaryDirectory() as folder:
         environ = make_environ(make_database(os.environ["DATABASE_URL"]), port)

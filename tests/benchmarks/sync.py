@@ -18,7 +18,6 @@ import json
 import os
 import platform
 import signal
-import socket
 import statistics
 import sys
 import tempfile
@@ -39,6 +38,7 @@ from integrations.privacy.keys import generate_key
 from tests.benchmarks.intake import make_database, read_sample
 from tests.benchmarks.intake import wait_for as wait_for_port
 from tests.benchmarks.pace import Sent, send_all
+from tests.ports import free_port
 from tests.processes.processes import Group, run
 
 SECRET = "whsec_bench"
@@ -73,12 +73,6 @@ class Synced:
         return self.finished_at - self.received_at
 
 
-def find_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @dataclass
 class Bench:
     """An installation with a CRM, and the processes of both."""
@@ -86,9 +80,9 @@ class Bench:
     url: str
     folder: Path
     latency_ms: float
-    crm_port: int = field(default_factory=find_free_port)
-    web_port: int = field(default_factory=find_free_port)
-    direct_port: int = field(default_factory=find_free_port)
+    crm_port: int = field(default_factory=free_port)
+    web_port: int = field(default_factory=free_port)
+    direct_port: int = field(default_factory=free_port)
     groups: list[Group] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=itertools.count)
 

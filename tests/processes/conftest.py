@@ -12,7 +12,7 @@ from django.db import connection as database
 
 from tests.processes import authorisation_server
 from tests.processes.authorisation_server import AuthorisationServer
-from tests.processes.installation import Installation, fresh_database, prepare
+from tests.processes.installation import Installation, fresh_database, running
 from tests.processes.ledger import wait_until_quiet
 from tests.processes.nursery import Nursery
 from tests.processes.outside import Outside, connect
@@ -23,12 +23,11 @@ from tests.template_database import copy_template, database_url
 @pytest.fixture(scope="session")
 def shared_installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """Web and worker on a new database of the test run's server."""
-    with fresh_database(os.environ["DATABASE_URL"]) as url:
-        installation = Installation(url, tmp_path_factory.mktemp("installation"))
-        try:
-            yield prepare(installation).start()
-        finally:
-            installation.stop()
+    with (
+        fresh_database(os.environ["DATABASE_URL"]) as url,
+        running(url, tmp_path_factory.mktemp("installation")) as installation,
+    ):
+        yield installation
 
 
 @pytest.fixture

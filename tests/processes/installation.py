@@ -201,6 +201,16 @@ class Installation:
         wait_for(lambda: self.fetch(query, table)[0][0], what=f"somebody waits for {table}")
 
 
+@contextmanager
+def running(url: str, folder: Path) -> Iterator[Installation]:
+    """Web and worker on an empty database."""
+    installation = Installation(url, folder)
+    try:
+        yield prepare(installation).start()
+    finally:
+        installation.stop()
+
+
 def answers(port: int) -> bool:
     try:
         return exchange(port, "GET", "/healthz").status == 200

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.processes.assertions import assert_one_booking
-from tests.processes.installation import Installation, prepare
+from tests.processes.installation import Installation, running
 from tests.processes.samples import make_booking
 from tests.processes.server import Server
 
@@ -23,11 +23,8 @@ RECOVERY_S = 60
 
 @pytest.fixture
 def own(server: Server, tmp_path: Path) -> Iterator[Installation]:
-    installation = Installation(server.url, tmp_path)
-    try:
-        yield prepare(installation).start()
-    finally:
-        installation.stop()
+    with running(server.url, tmp_path) as installation:
+        yield installation
 
 
 def post_timed(installation: Installation, payload: dict[str, Any]) -> tuple[int, str | None, bool]:

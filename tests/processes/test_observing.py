@@ -15,7 +15,7 @@ from tests.factories import SECRET, encode, webhook_headers
 from tests.integrations.operations.prometheus_lint import lint
 from tests.leaks import find_in
 from tests.processes.exchanges import exchange
-from tests.processes.installation import Installation, fresh_database, prepare
+from tests.processes.installation import Installation, fresh_database, running
 from tests.processes.ledger import read_entries, wait_until_all_over
 from tests.processes.samples import make_booking
 from tests.processes.waiting import wait_for
@@ -50,12 +50,8 @@ def rise(before: dict[str, float], by: int) -> dict[str, float]:
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[Installation]:
     """In which nobody counts but the test: a process tells what it has done a moment after it is done."""
-    with fresh_database(os.environ["DATABASE_URL"]) as url:
-        installation = Installation(url, tmp_path)
-        try:
-            yield prepare(installation).start()
-        finally:
-            installation.stop()
+    with fresh_database(os.environ["DATABASE_URL"]) as url, running(url, tmp_path) as installation:
+        yield installation
 
 
 @contextmanager
