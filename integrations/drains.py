@@ -31,7 +31,7 @@ from integrations.claims import Claim, batch_size, claim_next, find_due, find_fi
 from integrations.connections import ask_for_authorisation
 from integrations.correlation import carrying
 from integrations.exceptions import OutageError, RateLimitedError, ReauthoriseError, TokenOutageError
-from integrations.holds import DUE, STAYS_WAITING, release, set_aside
+from integrations.holds import DUE, STAYS_WAITING, release, set_aside, set_strays_aside
 from integrations.models import Connection, Drain, Effect
 from integrations.outcomes import PAUSE_S, record_failure
 from integrations.providers import get_provider
@@ -92,6 +92,7 @@ def drain(connection_id: int) -> float | None:
         connection = Connection.objects.get(pk=connection_id)
         state, _ = Drain.objects.get_or_create(connection=connection)
         if connection.status != Connection.Status.ACTIVE:
+            set_strays_aside(connection)
             return None
         recover(connection)
         return Slice(connection, state).run()

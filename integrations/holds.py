@@ -19,6 +19,15 @@ def set_aside(connection: Connection, cause: Cause) -> None:
     Effect.objects.filter(connection=connection, status__in=DUE).update(status=Status.WAITING, cause=cause)
 
 
+def set_strays_aside(connection: Connection) -> None:
+    """The same for a connection that is not active: what was planned while that was decided did not know of it yet."""
+    needs_person = connection.status == Connection.Status.NEEDS_REAUTHORISATION
+    strays = Effect.objects.filter(connection=connection, status__in=DUE)
+    strays.exclude(connection__status=Connection.Status.ACTIVE).update(
+        status=Status.WAITING, cause=Cause.REAUTHORISE if needs_person else ""
+    )
+
+
 def release(connection: Connection) -> int:
     """What waited for the connection, and not for a person, goes on. Returns how many effects did."""
     return waiting(connection).update(status=AS_BEFORE, cause="")

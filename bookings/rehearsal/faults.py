@@ -156,8 +156,11 @@ def lacks_request(stage: Stage, connection: Connection, event: Record) -> list[s
     if connection.status != Connection.Status.NEEDS_REAUTHORISATION:
         return [f"{connection.slug} does not ask to be authorised again"]
     meeting = find_meeting(stage, event)
-    waiting = find_effects(meeting).filter(connection=connection, status=Effect.Status.WAITING) if meeting else ()
-    return [] if waiting else [f"nothing waits for {connection.slug}"]
+    planned = find_effects(meeting).filter(connection=connection) if meeting else ()
+    if any(effect.status == Effect.Status.WAITING for effect in planned):
+        return []
+    found = ", ".join(f"{effect.kind} is {effect.status}" for effect in planned) or "no effect was planned"
+    return [f"nothing waits for {connection.slug}: {found}"]
 
 
 FAULTS = (

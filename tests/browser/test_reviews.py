@@ -14,13 +14,14 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 QUEUE = "/admin/contacts/candidatepair/"
 # So narrow that other tests' people are not in it.
 REASON = "email_held"
-# A calendar of its own, whose CRM rests: what is to go there waits.
+# A calendar of its own, whose CRM rests: what is to go there waits. The pairs are compared at once: a comparison in the
+# background would give them other scores, and with them another order, while they are reviewed.
 MAKE = """
 import json
 from integrations.connections import add_connection, set_status
 from integrations.pairs import make_pair as connect
 from tests.contacts.families import agree, attend, edit, link, meet
-from tests.contacts.pairs import make_pair
+from tests.contacts.pairs import compare_now, make_pair
 
 calendar = add_connection(provider="calendar_live", slug="reviews", options={"default_region": "FR"})[0]
 crm = add_connection(provider="hubspot", slug="hubspot-sales", options={"access_token": "t"})[0]
@@ -29,19 +30,19 @@ set_status(crm, "paused")
 
 noor = meet(calendar, "att_1", "noor@halabi.example", minute=1, full_name="Noor Halabi",
            company="Halabi & Daughters SARL", phone="06 98 76 54 32", country="FR", timezone="Europe/Paris")
-n = meet(calendar, "att_2", "n.halabi@mail.example", minute=9, full_name="N. Halabi",
-         company="Lighthouse Labs", country="FR", timezone="Europe/Lisbon")
+n = meet(calendar, "att_2", "noora@halabi.example", minute=9, full_name="N. Halabi",
+         company="Halabi and Daughters", country="FR", timezone="Europe/Lisbon")
 edit(noor, notes="Asked for a quote in spring.", lead_status="qualified", lead_score=45)
 edit(n, notes="Wants the annual plan.")
 for number, contact in enumerate((noor, n)):
     attend(calendar, contact, f"att_{number + 1}", f"ev_{number}")
     link(crm, contact, str(501 + number))
 agree(calendar, n, "att_2")
-evidence = {"name": 6.9, "company": -1.8, "email": 2.7, "phone": None}
-pairs = [make_pair(noor, n, reason="email_held", probability=0.962, evidence=evidence)]
-for number, (left, right) in enumerate((("Ann Lee", "Anna Leigh"), ("Uwe Johnson", "Ute Johnson"))):
+pairs = [make_pair(noor, n, reason="email_held")]
+for number, (left, right) in enumerate((("Uwe Johnson", "Ute Johnson"), ("Ann Lee", "Anna Leigh"))):
     people = [meet(calendar, f"att_{number}{name}", full_name=name) for name in (left, right)]
-    pairs.append(make_pair(*people, reason="email_held", probability=0.7 - number / 10))
+    pairs.append(make_pair(*people, reason="email_held"))
+compare_now()
 print(json.dumps([str(pair.pk) for pair in pairs]))
 """
 

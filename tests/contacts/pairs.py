@@ -5,7 +5,10 @@ from typing import Any
 
 from django.contrib.auth.models import User
 
+from contacts.detection import full
 from contacts.models import CandidatePair, Contact
+from integrations.exceptions import StateError
+from tests.processes.waiting import wait_for
 
 EVIDENCE = {"name": 8.2, "company": -1.4, "email": None, "phone": 0.1}
 
@@ -30,6 +33,19 @@ def make_group(*contacts: Contact, **fields: Any) -> list[CandidatePair]:
     """Each of the contacts with the next."""
     cluster = min(contact.pk for contact in contacts)
     return [make_pair(first, second, cluster=cluster, **fields) for first, second in pairwise(contacts)]
+
+
+def compare_now() -> None:
+    """Give all pairs their scores, as soon as nobody else compares all contacts."""
+    wait_for(try_to_compare, what="all contacts are compared")
+
+
+def try_to_compare() -> bool:
+    try:
+        full.run(workers=0, report=lambda *_: None)
+    except StateError:
+        return False
+    return True
 
 
 def reload(pair: CandidatePair) -> CandidatePair:

@@ -10,6 +10,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from integrations import effect_actions, effect_kinds
+from integrations.connections import set_status
 from integrations.drains import OUTAGES, Slice, drain, find_idle, request_drain
 from integrations.effect_kinds import Done, Kind, Result, Skipped, Task
 from integrations.effects import plan
@@ -466,6 +467,20 @@ def test_refused_credentials_wait_for_reauthorisation_and_then_go_on(world: Worl
     drain(connection.pk)
     assert sorted(world.told) == ["thing:1", "thing:2", "thing:3"]
     assert only(subject="thing:1").free_attempts == 1
+
+
+@pytest.mark.parametrize(("status", "cause"), [("needs_reauthorisation", "reauthorise"), ("paused", "")])
+def test_what_was_planned_while_its_connection_came_to_rest_waits_like_the_others(
+    world: World, connection: Connection, status: Connection.Status, cause: str
+) -> None:
+    """It was planned under the old status, in a transaction that ended only after the new one was there."""
+    bring(connection)
+    set_status(connection, status)
+    assert drain(connection.pk) is None
+    assert (only().status, only().cause, world.told) == (Status.WAITING, cause, [])
+    change_status(connection, Connection.Status.ACTIVE)
+    drain(connection.pk)
+    assert world.told == ["thing:1"]
 
 
 def test_the_rate_budget_ends_a_slice_and_says_when_to_go_on(world: World, connection: Connection) -> None:
