@@ -33,17 +33,7 @@ type Key = tuple[str, int | None, str]
 
 
 def open_alert(kind: str, finding: Finding) -> bool:
-    """Open it, or update the one that is open. Returns whether it is new."""
-    opened = Alert.objects.filter(kind=kind, connection=finding.connection, about=finding.about, closed_at=None).first()
-    if opened is None:
-        return create(kind, finding)
-    update(opened, finding)
-    touch([opened.pk])
-    return False
-
-
-def create(kind: str, finding: Finding) -> bool:
-    """Returns False where another process has opened it at this moment."""
+    """Returns False where it is open already, as another process has opened it at this moment."""
     fields = {"kind": kind, "connection": finding.connection, "about": finding.about, **read_fields(finding)}
     try:
         with transaction.atomic():
@@ -123,7 +113,7 @@ def check() -> None:
             if alert := known.get((kind, *finding.key)):
                 update(alert, told)
             else:
-                create(kind, told)
+                open_alert(kind, told)
     touch([known[kind, *each.key].pk for kind, those in found.items() for each in those if (kind, *each.key) in known])
     close_others(found, known.values())
     tell_due()

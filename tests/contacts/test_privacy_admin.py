@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 from rest_framework.test import APIClient
 
+from contacts import privacy_admin
 from contacts.erasure import erase
 from contacts.merging import merge
 from contacts.models import Contact, ContactLink, Erasure
@@ -57,6 +58,17 @@ def test_the_confirmation_shows_what_is_forgotten_and_what_stays_elsewhere_and_c
     assert "1 were refused or have failed for good" in page
     zoe.refresh_from_db()
     assert zoe.full_name == "Zoë Okafor"
+
+
+def test_the_confirmation_says_where_it_has_not_looked_through_all_payloads(
+    zoe: Contact, calendar_live: Connection, admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (2, 3):
+        make_delivery(calendar_live, make_payload(f"dlv_{number}", uid=f"u_{number}", id=f"ev_{number}"))
+    monkeypatch.setattr(privacy_admin, "MOST_READ", 2)
+    assert "were looked through" not in get_page(admin_client, page_address(zoe, "erase"))
+    monkeypatch.setattr(privacy_admin, "MOST_READ", 1)
+    assert "the newest 1 were looked through for this page" in get_page(admin_client, page_address(zoe, "erase"))
 
 
 @pytest.mark.parametrize("word", ["", "erase", "ERASE IT"])

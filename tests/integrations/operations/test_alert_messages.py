@@ -11,8 +11,9 @@ from django.contrib.auth.models import User
 from integrations import drains
 from integrations.models import Alert, AlertRule, Connection, Effect
 from integrations.operations.alert_messages import IN_ONE, tell_due
-from integrations.operations.alerts import close_alert, open_alert
+from integrations.operations.alerts import close_alert
 from integrations.operations.rules import Finding
+from tests.alerts import see
 from tests.factories import make_connection
 
 pytestmark = pytest.mark.django_db
@@ -34,7 +35,7 @@ def mailer() -> Connection:
 
 
 def find(kind: str = "one", level: Alert.Level = WARNING, **fields: Any) -> None:
-    open_alert(kind, Finding(None, f"Number {kind}", level, text="Its text.", **fields))
+    see(kind, Finding(None, f"Number {kind}", level, text="Its text.", **fields))
 
 
 def tell(*channels: Connection) -> None:
@@ -176,7 +177,7 @@ def test_a_letter_leads_to_where_something_can_be_done(
 def test_what_is_told_of_slack_itself_goes_another_way_also_among_many(slack: Connection, mailer: Connection) -> None:
     for number in range(5):
         find(f"kind-{number}")
-    open_alert("one", Finding(slack, "Slack is away", WARNING))
+    see("one", Finding(slack, "Slack is away", WARNING))
     tell_due()
     [by_slack] = Effect.objects.filter(kind="alert.slack")
     told = Alert.objects.filter(entries__in=by_slack.parameters["entries"])

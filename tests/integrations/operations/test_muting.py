@@ -10,8 +10,9 @@ from integrations.exceptions import StateError
 from integrations.models import Alert, Effect
 from integrations.operations import muting
 from integrations.operations.alert_messages import tell_due
-from integrations.operations.alerts import close_alert, open_alert
+from integrations.operations.alerts import close_alert
 from integrations.operations.rules import Finding
+from tests.alerts import see
 from tests.factories import make_connection
 
 pytestmark = pytest.mark.django_db
@@ -33,7 +34,7 @@ def alert() -> Alert:
 
 
 def find(level: Alert.Level = WARNING) -> Alert:
-    open_alert("one", Finding(None, "One", level))
+    see("one", Finding(None, "One", level))
     tell_due()
     return Alert.objects.get(kind="one", closed_at=None)
 
@@ -94,7 +95,7 @@ def test_one_that_is_muted_until_it_is_over_stays_so_and_the_next_one_is_loud(al
 
 def test_what_is_muted_before_it_was_told_is_not_told(nora: User) -> None:
     make_connection("slack", provider="slack", options={"bot_token": "xoxb-1", "channel": "#ops"})
-    open_alert("one", Finding(None, "One", WARNING))
+    see("one", Finding(None, "One", WARNING))
     mute(Alert.objects.get(), nora, 1)
     tell_due()
 
