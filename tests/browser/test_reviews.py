@@ -28,9 +28,9 @@ crm = add_connection(provider="hubspot", slug="hubspot-sales", options={"access_
 connect(calendar, crm, "in")
 set_status(crm, "paused")
 
-noor = meet(calendar, "att_1", "noor@halabi.example", minute=1, full_name="Noor Halabi",
+noor = meet(calendar, "att_1", "noor.halabi@halabi.example", minute=1, full_name="Noor Halabi",
            company="Halabi & Daughters SARL", phone="06 98 76 54 32", country="FR", timezone="Europe/Paris")
-n = meet(calendar, "att_2", "noora@halabi.example", minute=9, full_name="N. Halabi",
+n = meet(calendar, "att_2", "nour.halabi@halabi.example", minute=9, full_name="N. Halabi",
          company="Halabi and Daughters", country="FR", timezone="Europe/Lisbon")
 edit(noor, notes="Asked for a quote in spring.", lead_status="qualified", lead_score=45)
 edit(n, notes="Wants the annual plan.")
