@@ -22,6 +22,7 @@ from integrations.operations.rules import Finding, raises_alert
 from integrations.providers import PROVIDERS
 from integrations.providers.oauth import Grant
 from integrations.webhook_secrets import add_secret
+from tests.alerts import see
 from tests.factories import make_connection
 from tests.integrations.admin.support import make_effect
 from tests.integrations.oauth_answers import ACCESS, CLIENT_SECRET, REFRESH, connect
@@ -268,10 +269,14 @@ def test_every_scope_says_what_it_is_for(provider: str) -> None:
 # --- One for each kind and connection ---------------------------------------------------------------------------------
 
 
-def test_one_is_open_at_a_time_and_closing_twice_closes_once(calendar_live: Connection) -> None:
+def test_seeing_it_twice_updates_and_closing_twice_closes_once(calendar_live: Connection) -> None:
     first = Finding(calendar_live, "First", Alert.Level.INFO)
     assert open_alert("one", first)
     assert not open_alert("one", first)
+    see("one", Finding(calendar_live, "Second", Alert.Level.WARNING))
+    alert = Alert.objects.get()
+    assert (alert.title, alert.level, alert.times_seen) == ("Second", "warning", 2)
+
     assert close_alert("one", calendar_live)
     assert not close_alert("one", calendar_live)
     assert open_alert("one", first)
