@@ -71,15 +71,14 @@ def process_delivery(delivery_id: str) -> None:
 def drain_connection(connection_id: int) -> None:
     # It works for many, whoever woke it: each effect's own lines have the id of what had led to it.
     correlation.begin()
+    # What is due, here or elsewhere, does not wait for the sweeper because one slice went wrong.
+    delay_s: float | None = drains.BUSY_S
     try:
         delay_s = drains.drain(connection_id)
-    except Exception:
-        # What is due does not wait for the sweeper because one slice went wrong.
-        wake(connection_id, drains.BUSY_S)
-        raise
-    if delay_s is not None:
-        wake(connection_id, delay_s)
-    wake_planned()
+    finally:
+        if delay_s is not None:
+            wake(connection_id, delay_s)
+        wake_planned()
 
 
 def poll_connections() -> None:

@@ -120,7 +120,7 @@ def live(tried: Installation, folder: Path) -> Iterator[tuple[str, Mapping[str, 
         Group(["manage.py", "qcluster"], environ, folder / "worker.log"),
     ]
     try:
-        wait_for(lambda: is_ready(port, authority), what="the live installation answers", deadline_s=120)
+        wait_for(lambda: is_ready(port, authority), what="the live installation answers")
         yield web, environ
     finally:
         for group in groups:

@@ -20,7 +20,7 @@ CRMS = {"hubspot": "contacts", "salesforce": "Contact", "pipedrive": "persons"}
 
 
 def read_state(installation: Installation, provider: str) -> dict[str, Any]:
-    answer = requests.get(f"{installation.sandbox}/{provider}/_sandbox/state", timeout=10)
+    answer = requests.get(f"{installation.sandbox}/{provider}/_sandbox/state", timeout=30)
     return answer.json()["records"]
 
 

@@ -450,7 +450,7 @@ def run_at_once(works: list[Any]) -> list[Any]:
     def run(work: Any) -> Any:
         try:
             database.ensure_connection()
-            barrier.wait(timeout=10)
+            barrier.wait(timeout=60)
             return work()
         except AliasError as error:
             return error

@@ -147,7 +147,7 @@ def test_leads_that_come_at_once_get_different_members() -> None:
     def take(_: int) -> str:
         try:
             database.ensure_connection()
-            barrier.wait(timeout=10)
+            barrier.wait(timeout=60)
             with transaction.atomic():
                 owner = take_turn(timezone.now())
             return owner.username if owner else ""

@@ -30,7 +30,7 @@ def run_at_once(work):
     def run(number):
         try:
             connection.ensure_connection()
-            barrier.wait(timeout=10)
+            barrier.wait(timeout=60)
             return work(number)
         finally:
             connection.close()

@@ -152,7 +152,7 @@ def test_of_people_who_ask_for_pairs_at_once_nobody_gets_the_same():
         got: list[CandidatePair] = []
         try:
             connection.ensure_connection()
-            barrier.wait(timeout=10)
+            barrier.wait(timeout=60)
             while pair := claim_next(user, after=got[-1] if got else None):
                 got.append(pair)
         finally:
@@ -176,7 +176,7 @@ def test_two_who_decide_the_same_pair_at_once_decide_it_once():
         done = 0
         try:
             for number, pair in enumerate(pairs):
-                barrier.wait(timeout=10)
+                barrier.wait(timeout=60)
                 try:
                     decide("merge" if number % 2 else "distinct", pair, user)
                     done += 1

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from integrations import effect_actions, effect_kinds
+from integrations import drains, effect_actions, effect_kinds
 from integrations.connections import set_status
 from integrations.drains import OUTAGES, Slice, drain, find_idle, request_drain
 from integrations.effect_kinds import Done, Kind, Result, Skipped, Task
@@ -24,7 +24,7 @@ from integrations.exceptions import (
     StateError,
 )
 from integrations.http import record
-from integrations.jobs import change_status, sweep
+from integrations.jobs import change_status, drain_connection, sweep
 from integrations.models import Attempt, Connection, Drain, Effect
 from integrations.retries import SCHEDULE_S
 from tests.factories import make_connection
@@ -523,6 +523,23 @@ def test_a_lease_that_runs_is_left_alone_and_says_when_to_look_again(world: Worl
     assert world.told == []
     assert delay_s is not None
     assert 15 < delay_s <= 20
+
+
+def test_a_slice_that_goes_wrong_goes_on_soon_and_wakes_what_it_has_planned_elsewhere(
+    world: World, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = make_connection(provider="zoom", slug="zoom")
+
+    def plan_and_break(_: int) -> None:
+        plan("thing.bring", connection_id=other.pk, subject="a")
+        raise RuntimeError("The slice has gone wrong.")
+
+    monkeypatch.setattr(drains, "drain", plan_and_break)
+    with pytest.raises(RuntimeError):
+        drain_connection(connection.pk)
+    queued = {each.pk: each.queued_for for each in Drain.objects.all()}
+    assert queued.keys() == {connection.pk, other.pk}
+    assert all(at and at <= timezone.now() + timedelta(seconds=drains.BUSY_S) for at in queued.values())
 
 
 def test_a_drain_is_queued_once_until_it_runs(connection: Connection) -> None:

@@ -269,7 +269,7 @@ def test_a_secret_whose_encryption_key_was_lost_is_replaced(old: WebhookSecret) 
 def test_two_that_retire_each_others_secret_leave_one() -> None:
     connection = make_connection()
     add_secret(connection, NEW)
-    barrier, errors = threading.Barrier(2, timeout=10), []
+    barrier, errors = threading.Barrier(2, timeout=60), []
 
     def retire(secret: WebhookSecret) -> None:
         try:

@@ -15,8 +15,8 @@ from re import compile as compile_pattern
 from typing import ClassVar
 
 from tests.processes.exchanges import Answer, exchange
+from tests.processes.waiting import DEADLINE_S
 
-DEADLINE_S = 60
 # What concerns one connection only, or is made anew here.
 OWN_HEADERS = {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server"}
 

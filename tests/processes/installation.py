@@ -176,14 +176,13 @@ class Installation:
         """
         return [(outcome, worker) for outcome, worker in self.fetch(query, delivery_id)]
 
-    def wait_until_settled(self, *ids: str, deadline_s: float = 60) -> None:
+    def wait_until_settled(self, *ids: str) -> None:
         """Until every one of these deliveries is stored and nothing is left to do for it."""
         query = "SELECT count(*) FROM integrations_delivery WHERE delivery_id = ANY(%s) AND NOT status = ANY(%s)"
         settled = [list(ids), list(UNSETTLED)]
         wait_for(
             lambda: self.fetch(query, *settled)[0][0] == len(ids),
             what=f"{len(ids)} deliveries are settled",
-            deadline_s=deadline_s,
         )
 
     @contextmanager

@@ -67,15 +67,16 @@ def is_unknown(entry: Entry) -> bool:
     return (entry.status, entry.cause) == ("waiting", "unknown_outcome")
 
 
-def wait_until_all_over(installation: Installation, *deliveries: str, deadline_s: float = 60) -> list[Entry]:
+def wait_until_all_over(installation: Installation, *deliveries: str) -> list[Entry]:
     """Until these deliveries are worked on, and nothing that they led to is left to do but by a person."""
-    installation.wait_until_settled(*deliveries, deadline_s=deadline_s)
+    installation.wait_until_settled(*deliveries)
 
-    def is_over() -> bool:
+    def find_open() -> list[Entry]:
         entries = read_entries(installation, *deliveries)
-        return all(is_unknown(entry) or entry.status not in OPEN for entry in entries)
+        return [entry for entry in entries if entry.status in OPEN and not is_unknown(entry)]
 
-    wait_for(is_over, what=f"the effects of {len(deliveries)} deliveries are over", deadline_s=deadline_s)
+    what = f"the effects of {len(deliveries)} deliveries are over"
+    wait_for(lambda: not find_open(), what=what, find_lacking=find_open)
     return read_entries(installation, *deliveries)
 
 

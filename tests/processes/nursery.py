@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.processes.processes import LOG_TAIL, ROOT, STOP_S
-
-DEADLINE_S = 90
+from tests.processes.waiting import DEADLINE_S
 
 
 @dataclass

@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 STOP_S = 10
-LOG_TAIL = 3000
+LOG_TAIL = 20_000
 
 
 class Group:

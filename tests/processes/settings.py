@@ -6,6 +6,6 @@ The order of the three times is the product's own: see integrations/checks.py.
 from config.settings import *  # noqa: F403
 from config.settings import Q_CLUSTER as PRODUCT_CLUSTER
 
-JOB_TIMEOUT_S = 6
-DELIVERY_LEASE_S = 7
-Q_CLUSTER = {**PRODUCT_CLUSTER, "workers": 4, "timeout": JOB_TIMEOUT_S, "retry": 8}
+JOB_TIMEOUT_S = 9
+DELIVERY_LEASE_S = 10
+Q_CLUSTER = {**PRODUCT_CLUSTER, "workers": 4, "timeout": JOB_TIMEOUT_S, "retry": 11}

@@ -27,7 +27,7 @@ from tests.processes.waiting import wait_for
 pytestmark = pytest.mark.slow
 
 # Deadlines, with which a busy machine does; on two free cores all is over within 100 seconds.
-BOOKING_S, SETTLING_S = 240, 300
+BOOKING_S, SETTLING_S = 600, 600
 LOOKING_PAUSE_S = 0.5
 UNSETTLED = ("received", "processing", "retrying")
 LEDGER = """

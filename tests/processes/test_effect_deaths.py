@@ -32,8 +32,6 @@ pytestmark = pytest.mark.slow
 type Prepare = Callable[[Installation, Outside, str], Payload]
 type Find = Callable[[Installation, Outside, Payload], list[dict[str, Any]]]
 
-RECOVERY_S = 45
-
 
 @dataclass(frozen=True)
 class Case:
@@ -260,7 +258,7 @@ def kill_during(case: Case, installation: Installation, outside: Outside, *, is_
 
 
 def wait_until_over(case: Case, installation: Installation, payload: Payload) -> Entry:
-    entries = wait_until_all_over(installation, payload["id"], deadline_s=RECOVERY_S)
+    entries = wait_until_all_over(installation, payload["id"])
     assert {each.status for each in entries if not is_unknown(each)} <= {"succeeded", "suppressed"}
     return read_entry(installation, payload["id"], case.kind)
 

@@ -71,7 +71,7 @@ def test_two_web_processes_and_a_worker_count_together_and_lose_nothing_when_kil
             answer = own.post(booking, port=(own.port, port)[number % 2])
             assert answer.json() == {"status": "accepted"}
         own.wait_until_settled(*(booking["id"] for booking in bookings))
-        wait_for(lambda: read_sums(scrape(port)) == rise(before, 6), what="the counts of all processes", deadline_s=10)
+        wait_for(lambda: read_sums(scrape(port)) == rise(before, 6), what="the counts of all processes")
         pages = [scrape(own.port), scrape(port)]
         assert [read_sums(page) for page in pages] == [rise(before, 6)] * 2
         assert [lint(page) for page in pages] == [[], []]
@@ -85,7 +85,7 @@ def test_two_web_processes_and_a_worker_count_together_and_lose_nothing_when_kil
         booking = make_booking()
         own.post(booking, port=port)
         own.wait_until_settled(booking["id"])
-        wait_for(lambda: read_sums(scrape(port)) == rise(before, 7), what="the counts go on", deadline_s=10)
+        wait_for(lambda: read_sums(scrape(port)) == rise(before, 7), what="the counts go on")
     # Files of processes that are gone are one file by now.
     assert (own.folder / "counts" / "counter_gone.db").exists()
 

@@ -95,7 +95,7 @@ def test_every_order_twice_at_once_ends_as_in_order_once(installation: Installat
         messages += [retell(sample, tag) for sample in twice(order, is_at_once=number % 2 == 0)]
     answers = post_all(installation, messages)
     ids = {message["id"] for message in messages}
-    installation.wait_until_settled(*ids, deadline_s=120)
+    installation.wait_until_settled(*ids)
 
     assert answers == Counter({(key, 200, answer): 1 for key in ids for answer in ("accepted", "duplicate")})
     assert_each_worked_on_once(installation, ids)

@@ -107,7 +107,7 @@ def answer_all(listener: socket.socket, context: ssl.SSLContext) -> None:
 
 def look(path: Path, authority: str) -> Inspection:
     with serve(path) as port:
-        return inspect("localhost", port, timeout_s=5, authority=authority)
+        return inspect("localhost", port, timeout_s=30, authority=authority)
 
 
 def test_a_trusted_certificate_for_the_name_is_in_order(authority: Authority, tmp_path: Path) -> None:

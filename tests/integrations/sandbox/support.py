@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[3]
 CONTRACT = ROOT / "tests" / "contracts" / "calendar_live"
 # A Monday, 07:00 in New York and 13:00 in Paris.
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 # Hours beyond what can be booked, each used once.
 HOURS = count(1)
 

@@ -104,7 +104,7 @@ def account_at(world: Sandbox, name: str) -> Account:
 
 
 def turn(world: Sandbox, name: str, **knobs: object) -> None:
-    answer = world.session.put(f"{world.url}/{name}/_sandbox/knobs", json=knobs, timeout=10)
+    answer = world.session.put(f"{world.url}/{name}/_sandbox/knobs", json=knobs, timeout=30)
     assert answer.status_code == 200, answer.text
 
 
@@ -317,7 +317,7 @@ def authorise(world: Sandbox, adapter: Provider, **fields: str) -> Account:
     asked |= {"scope": adapter.oauth.scope_separator.join(adapter.oauth.scopes)}
     address = f"{base}{urlsplit(adapter.oauth.authorize_url).path}"
     led = world.session.post(
-        address, params=asked, data={"choice": "allow"} | fields, allow_redirects=False, timeout=10
+        address, params=asked, data={"choice": "allow"} | fields, allow_redirects=False, timeout=30
     )
     code = parse_qs(urlsplit(led.headers["Location"]).query)["code"][0]
     form = {"grant_type": "authorization_code", "code": code, "redirect_uri": "https://k.example/"}
@@ -330,7 +330,7 @@ def ask_token(world: Sandbox, adapter: Provider, url: str, form: dict[str, str])
     assert adapter.oauth is not None
     auth = ("app", "secret") if adapter.oauth.has_basic_auth else None
     sent = form | {"code_verifier": VERIFIER} | ({} if auth else {"client_id": "app", "client_secret": "secret"})
-    answer = world.session.post(url, data=sent, auth=auth, timeout=10)
+    answer = world.session.post(url, data=sent, auth=auth, timeout=30)
     assert answer.status_code == 200, answer.text
     return adapter.read_grant(PayloadReader(answer.json(), "answer"))
 
@@ -359,7 +359,7 @@ def test_mail_is_taken_on_its_own_port(world: Sandbox, smtp_port: int) -> None:
     message = EmailMessage()
     message["Subject"], message["From"], message["To"] = "Demo", "k@acme.example", "zoe@example.com"
     message.set_content("See you.")
-    with smtplib.SMTP("127.0.0.1", smtp_port, timeout=5) as server:
+    with smtplib.SMTP("127.0.0.1", smtp_port, timeout=30) as server:
         server.send_message(message)
     assert world.get("/mail/_sandbox/state").json()["records"]["messages"][0]["subject"] == "Demo"
 
@@ -370,7 +370,7 @@ def test_a_lost_answer_is_a_504_or_a_broken_connection(world: Sandbox) -> None:
     for _ in range(20):
         try:
             headers = {"Authorization": f"Bearer {ACCESS_TOKEN}"}
-            answer = requests.post(f"{world.url}/slack/api/auth.test", headers=headers, timeout=10)
+            answer = requests.post(f"{world.url}/slack/api/auth.test", headers=headers, timeout=30)
             outcomes.add(str(answer.status_code))
         except requests.ConnectionError:
             outcomes.add("broken")

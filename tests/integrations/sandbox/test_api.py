@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic c2FuZGJveA=="}])
 @pytest.mark.parametrize("path", ["calendars", "events", "free_busy", "webhook_deliveries", "events/ev_x"])
 def test_without_a_good_token_the_api_answers_401(sandbox: Sandbox, path: str, header: dict[str, str]) -> None:
-    response = sandbox.session.get(f"{sandbox.url}/v1/{path}", headers=header, timeout=10)
+    response = sandbox.session.get(f"{sandbox.url}/v1/{path}", headers=header, timeout=30)
     assert response.status_code == 401
     check_document(response.json(), "Error")
 

@@ -32,7 +32,7 @@ def letter(subject: str = "Your demo", text: str = "See you.\n.hidden\n..dots\n"
 
 
 def send(port: int, message: EmailMessage, **options: str) -> None:
-    with smtplib.SMTP("127.0.0.1", port, timeout=5) as server:
+    with smtplib.SMTP("127.0.0.1", port, timeout=30) as server:
         server.send_message(message, **options)
 
 
@@ -109,7 +109,7 @@ def test_a_connection_that_breaks_within_a_message_keeps_nothing(mail: Played, p
 
 
 def test_a_message_that_is_too_large_is_refused(mail: Played, port: int) -> None:
-    with smtplib.SMTP("127.0.0.1", port, timeout=10) as server:
+    with smtplib.SMTP("127.0.0.1", port, timeout=30) as server:
         server.mail("a@b.example")
         server.rcpt("c@d.example")
         code, _ = server.data((b"x" * 1000 + b"\r\n") * (LARGEST_MAIL // 1000))

@@ -95,7 +95,7 @@ def parse(name: str, url: str, headers: Any, body: bytes) -> list[Any]:
 
 def press(world: Sandbox, address: str, **fields: str) -> None:
     """A button of a CRM's page."""
-    answer = world.session.post(f"{world.url}/{address}", data=fields, allow_redirects=False, timeout=10)
+    answer = world.session.post(f"{world.url}/{address}", data=fields, allow_redirects=False, timeout=30)
     assert answer.status_code == 302, answer.text
 
 
