@@ -32,19 +32,6 @@ CRMS = ("hubspot", "salesforce", "pipedrive")
 PAID_TYPE = "paid-workshop"
 TEST_CARD = "4242424242424242"
 
-CONNECT = """
-import json
-from bookings.models import Price
-from integrations.connections import add_connection
-from integrations.pairs import make_pair
-
-plan = json.loads({plan!r})
-made = {{each["slug"]: add_connection(**each)[0] for each in plan["connections"]}}
-for calendar, crm in plan["pairs"].items():
-    make_pair(made[calendar], made[crm], "two_way")
-Price.objects.create(event_type=plan["paid_type"], amount=14900, currency="eur")
-"""
-
 
 @dataclass
 class Outside:
@@ -127,8 +114,7 @@ class Outside:
 
 
 def connect(installation: Installation, outside: Outside) -> Installation:
-    """Tables, and a connection to everything that the outside plays; the web process is not started."""
-    prepare(installation)
+    """Connect it to everything that the outside plays; the web process is not started."""
     arguments: dict[str, dict[str, Any]] = {
         **{name: {"options": {"access_token": ACCESS_TOKEN}} for name in (*CRMS, "zoom")},
         "stripe": {"options": {"api_key": ACCESS_TOKEN}, "webhook_secret": STRIPE_SECRET},
@@ -142,6 +128,4 @@ def connect(installation: Installation, outside: Outside) -> Installation:
         options = {"default_region": "FR", "send_emails": "1" if slug == "mailing" else "0"}
         connections.append({"provider": "calendar_live", "slug": slug, "webhook_secret": SECRET, "options": options})
     pairs = {calendar: crm for calendar, crm in CALENDARS.items() if crm}
-    plan = json.dumps({"connections": connections, "pairs": pairs, "paid_type": PAID_TYPE})
-    installation.manage("shell", "-v", "0", "-c", CONNECT.format(plan=plan))
-    return installation
+    return prepare(installation, connections, pairs=pairs, prices={PAID_TYPE: 14900})

@@ -21,7 +21,6 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
     with fresh_database(os.environ["DATABASE_URL"]) as url:
         installation = Installation(url, tmp_path)
         try:
-            installation.manage("migrate", "--verbosity", "0")
             yield installation
         finally:
             installation.stop()

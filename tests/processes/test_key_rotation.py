@@ -47,7 +47,6 @@ def installation(tmp_path: Path, old_key: str) -> Iterator[Installation]:
     with fresh_database(os.environ["DATABASE_URL"]) as url:
         installation = Installation(url, tmp_path, variables={"FIELD_ENCRYPTION_KEYS": old_key})
         try:
-            installation.manage("migrate", "--verbosity", "0")
             founding = start_writer(installation, "founding")
             assert founding.leader.wait(60) == 0, founding.read_log()
             yield installation
