@@ -35,11 +35,11 @@ run: $(VENV)/run.stamp  ## Start web, worker and sandbox, with demo data (EMPTY=
 CONTRACTS := tests/integrations/providers tests/integrations/sandbox
 
 # The checks run two at a time: mypy takes as long as all the others.
-# What starts processes mostly waits for them, so three at a time keep two cores busy.
+# One test of those that start processes keeps a core busy, with all its processes.
 test: $(VENV)/dev.stamp  ## Run every check and every test.
 	@$(MAKE) --no-print-directory -j 2 --output-sync=target lint types layers migrations deploy-check node-packages
 	$(PY) -m pytest -q -n 2 -m "not slow and not browser"
-	$(PY) -m pytest -q -n 3 --dist worksteal -m "slow or browser"
+	$(PY) -m pytest -q -n 2 --dist worksteal -m "slow or browser"
 
 test-fast: $(VENV)/dev.stamp  ## Run what serves while you work: not the slow ones, nor the adapters' and the sandbox's.
 	$(PY) -m pytest -q -n 2 -m "not slow and not browser" $(CONTRACTS:%=--ignore=%)

@@ -7,6 +7,7 @@ person is asked, and nothing is sent again before the answer.
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -28,6 +29,8 @@ from tests.processes.samples import Payload, make_booking
 from tests.processes.waiting import wait_for
 
 pytestmark = pytest.mark.slow
+
+DAY = timedelta(days=1)
 
 type Prepare = Callable[[Installation, Outside, str], Payload]
 type Find = Callable[[Installation, Outside, Payload], list[dict[str, Any]]]
@@ -84,10 +87,12 @@ def book_promisingly(installation: Installation, outside: Outside, calendar: str
 
 
 def book_again(installation: Installation, outside: Outside, calendar: str) -> Payload:
-    """Another booking of somebody whom the CRM knows, so that the meeting is all that is new."""
+    """Another booking of somebody whom the CRM knows, a day later, so that the meeting is all that is new."""
     first = book()
     settle(installation, first, calendar)
-    second = change(first, id=f"{first['data']['event']['id']}-2", uid=f"2-{first['data']['event']['uid']}")
+    event = first["data"]["event"]
+    times = {name: (datetime.fromisoformat(event[name]) + DAY).isoformat() for name in ("start", "end")}
+    second = change(first, id=f"{event['id']}-2", uid=f"2-{event['uid']}", **times)
     return {**second, "id": f"{first['id']}-2"}
 
 
@@ -250,11 +255,19 @@ def kill_during(case: Case, installation: Installation, outside: Outside, *, is_
         hold.wait()
         assert installation.worker
         installation.worker.kill()
+    let_leases_run_out(installation)
     assert len(case.find(installation, outside, payload)) == (0 if is_before else 1)
     entry = read_entry(installation, payload["id"], case.kind)
     assert (entry.status, entry.tries) == ("running", ["running"])
     installation.start_worker()
     return payload
+
+
+def let_leases_run_out(installation: Installation) -> None:
+    """What the dead had claimed is free at once, and all jobs run now: test_worker_death waits for the true time."""
+    installation.execute("UPDATE integrations_effect SET lease_expires_at = now() WHERE status = 'running'")
+    installation.execute("UPDATE integrations_drain SET queued_for = NULL")
+    installation.execute("UPDATE django_q_ormq SET lock = now() WHERE lock > now()")
 
 
 def wait_until_over(case: Case, installation: Installation, payload: Payload) -> Entry:
@@ -319,6 +332,7 @@ def test_what_is_recorded_is_not_done_again(connected: Installation, outside: Ou
             connected.wait_until_blocked("integrations_drain")
             assert connected.worker
             connected.worker.kill()
+    let_leases_run_out(connected)
     connected.start_worker()
     wait_for(lambda: not connected.fetch("SELECT id FROM django_q_ormq"), what="the queue is empty")
     entry = wait_until_over(case, connected, payload)
