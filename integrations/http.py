@@ -115,8 +115,27 @@ def seconds_left() -> float:
 
 @cache
 def session() -> requests.Session:
-    """One pool of open connections for the process, without the environment's proxies and netrc, and without cookies:
-    what one account was given is not sent with another's."""
+    """One pool of open connections for the process."""
+    return make_session()
+
+
+@contextmanager
+def open_session(*, is_repeatable: bool) -> Iterator[requests.Session]:
+    """The process's; for what must not be asked twice, one with a connection of its own.
+
+    The other side may close a connection that was kept in the very moment in which it is used again: then nobody knows
+    whether what was sent has arrived.
+    """
+    if is_repeatable:
+        yield session()
+        return
+    with make_session() as own:
+        yield own
+
+
+def make_session() -> requests.Session:
+    """Without the environment's proxies and netrc, and without cookies: what one account was given is not sent with
+    another's."""
     made = requests.Session()
     made.trust_env = False
     made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -144,11 +163,13 @@ def request(
     by default true for GET only.
     """
     refuse_private(url)
-    repeats = REPEATS if (method == "GET" if is_repeatable is None else is_repeatable) else 0
+    is_repeatable = method == "GET" if is_repeatable is None else is_repeatable
+    repeats = REPEATS if is_repeatable else 0
+    arguments |= {"provider": provider, "is_repeatable": is_repeatable, "is_secret_url": is_secret_url}
     while True:
         try:
             with counting_errors(provider):
-                response = send(method, url, provider=provider, is_secret_url=is_secret_url, **arguments)
+                response = send(method, url, **arguments)
                 rest(read_rest(response) if read_rest else None)
                 if 200 <= response.status_code < 300:
                     return response
@@ -190,22 +211,25 @@ def read_error(response: requests.Response) -> Any:
         return None
 
 
-def send(method: str, url: str, *, provider: str, is_secret_url: bool, **arguments: Any) -> requests.Response:
+def send(
+    method: str, url: str, *, provider: str, is_repeatable: bool, is_secret_url: bool, **arguments: Any
+) -> requests.Response:
     """One request and its whole answer, whatever its status."""
     read_timeout_s = seconds_left()
     if read_timeout_s < SHORTEST_READ_S:
         raise TransientError(f"{provider} was not called: the time for this try is over.")
     started, status = time.monotonic(), 0
     try:
-        response = session().request(
-            method,
-            url,
-            timeout=(CONNECT_TIMEOUT_S, read_timeout_s),
-            allow_redirects=False,
-            stream=True,
-            **arguments,
-        )
-        read_body(response, started + read_timeout_s, provider)
+        with open_session(is_repeatable=is_repeatable) as opened:
+            response = opened.request(
+                method,
+                url,
+                timeout=(CONNECT_TIMEOUT_S, read_timeout_s),
+                allow_redirects=False,
+                stream=True,
+                **arguments,
+            )
+            read_body(response, started + read_timeout_s, provider)
         status = response.status_code
     except (requests.exceptions.InvalidHeader, UnicodeError) as error:
         raise SetupError(f"{provider} cannot be called with this address and token.") from error

@@ -1,7 +1,9 @@
 """The one door for outgoing HTTP. `responses` stands at the door's own seam; addresses are never looked up."""
 
 import socket
+import threading
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import requests
@@ -79,6 +81,45 @@ def test_cookies_of_one_account_are_not_sent_for_another(stubs):
     call()
     call()
     assert "Cookie" not in stubs.calls[1].request.headers
+
+
+class Keeping(BaseHTTPRequestHandler):
+    """Keeps connections open, and answers with the port that the request came from."""
+
+    protocol_version = "HTTP/1.1"
+
+    def answer(self):
+        body = str(self.client_address[1]).encode()
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = answer  # noqa: N815
+
+    def log_message(self, *_):
+        """The tests read the answers."""
+
+
+@pytest.fixture
+def keeping(settings):
+    settings.ALLOW_PRIVATE_PROVIDERS = True
+    with ThreadingHTTPServer(("127.0.0.1", 0), Keeping) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "connections"),
+    [("GET", {}, 1), ("POST", {"is_repeatable": True}, 1), ("POST", {}, 3), ("GET", {"is_repeatable": False}, 3)],
+)
+def test_what_must_not_be_asked_twice_has_a_connection_of_its_own(keeping, method, arguments, connections):
+    """One that was kept may be closed in the moment of the next request, and nobody would know whether it arrived."""
+    ports = {http.request(method, keeping, provider="provider", **arguments).text for _ in range(3)}
+    assert len(ports) == connections
 
 
 def test_session_is_one_for_the_process():
@@ -197,7 +238,7 @@ def test_an_answer_that_is_endless_is_cut_off(stubs, monkeypatch):
     monkeypatch.setattr(http, "ANSWER_LIMIT", 100)
     stubs.get(URL, body=b"x" * 101)
     with pytest.raises(LostAnswerError, match="more than"):
-        http.send("GET", URL, provider="provider", is_secret_url=False)
+        http.send("GET", URL, provider="provider", is_repeatable=True, is_secret_url=False)
 
 
 def test_json_is_read_and_anything_else_is_a_lost_answer(stubs):
