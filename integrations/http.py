@@ -212,7 +212,7 @@ def read_error(response: requests.Response) -> Any:
 
 
 def send(
-    method: str, url: str, *, provider: str, is_repeatable: bool, is_secret_url: bool, **arguments: Any
+    method: str, url: str, *, provider: str, is_repeatable: bool = False, is_secret_url: bool = False, **arguments: Any
 ) -> requests.Response:
     """One request and its whole answer, whatever its status."""
     read_timeout_s = seconds_left()

@@ -39,7 +39,7 @@ class Guest:
 
 def send(method: str, url: str, **arguments: Any) -> requests.Response:
     """Any answer. Raises OutageError where there is none."""
-    return http.send(method, url, provider=NAME, is_secret_url=False, **arguments)
+    return http.send(method, url, provider=NAME, **arguments)
 
 
 def expect(response: requests.Response, *statuses: int) -> requests.Response:

@@ -238,7 +238,7 @@ def test_an_answer_that_is_endless_is_cut_off(stubs, monkeypatch):
     monkeypatch.setattr(http, "ANSWER_LIMIT", 100)
     stubs.get(URL, body=b"x" * 101)
     with pytest.raises(LostAnswerError, match="more than"):
-        http.send("GET", URL, provider="provider", is_repeatable=True, is_secret_url=False)
+        http.send("GET", URL, provider="provider", is_repeatable=True)
 
 
 def test_json_is_read_and_anything_else_is_a_lost_answer(stubs):
