@@ -16,8 +16,7 @@ from tests.processes.server import Server
 pytestmark = pytest.mark.slow
 
 # A sender gives up after ten seconds.
-ANSWER_S = 10
-# django-q's pusher sleeps for ten seconds after it has lost the database; it may meet it away twice.
+ANSWER_S = 5
 
 
 @pytest.fixture

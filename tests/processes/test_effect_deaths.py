@@ -264,7 +264,10 @@ def kill_during(case: Case, installation: Installation, outside: Outside, *, is_
 
 
 def let_leases_run_out(installation: Installation) -> None:
-    """What the dead had claimed is free at once, and all jobs run now: test_worker_death waits for the true time."""
+    """What the dead had claimed is free at once, and all jobs run now.
+
+    The true time is waited for in test_worker_death (deliveries) and test_effect_outage (effects).
+    """
     installation.execute("UPDATE integrations_effect SET lease_expires_at = now() WHERE status = 'running'")
     installation.execute("UPDATE integrations_drain SET queued_for = NULL")
     installation.execute("UPDATE django_q_ormq SET lock = now() WHERE lock > now()")

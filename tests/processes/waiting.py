@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable
 
 PAUSE_S = 0.02
-# Long enough for what failed twice on a loaded machine, and waits for its third try.
+# Long enough for what failed twice on a loaded machine, and waits for its third try; and for django-q's pusher, which
+# sleeps for ten seconds after it has lost the database, and may meet it away twice.
 DEADLINE_S = 150
 
 
